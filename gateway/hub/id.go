@@ -1,0 +1,32 @@
+package hub
+
+import (
+	"errors"
+	"strconv"
+)
+
+// ID names an open connection on this node: shard, slot and the slot's
+// generation, so that it is found without a table and never names a later one.
+type ID uint64
+
+// String is the ID as the server API shows it: 16 hexadecimal digits.
+func (id ID) String() string {
+	const digits = "0123456789abcdef"
+	var b [16]byte
+	for i := range b {
+		b[i] = digits[id>>(60-4*i)&15]
+	}
+	return string(b[:])
+}
+
+// ParseID reads what String wrote.
+func ParseID(s string) (ID, error) {
+	if len(s) != 16 {
+		return 0, errors.New("hub: a connection id has 16 hexadecimal digits")
+	}
+	n, err := strconv.ParseUint(s, 16, 64)
+	if err != nil {
+		return 0, errors.New("hub: a connection id has 16 hexadecimal digits")
+	}
+	return ID(n), nil
+}

@@ -1,0 +1,48 @@
+package hub
+
+import "errors"
+
+// Publication is one message on its way to the subscribers of its channels.
+type Publication struct {
+	// Payload is read during Publish only: the caller may reuse it afterwards.
+	Payload []byte
+	// Binary says that the payload is delivered as a binary message, not as text.
+	Binary bool
+	// Except gets no copy: the publisher itself, where its endpoint does not echo. Nil: everyone does.
+	Except *Subscriber
+}
+
+// Errors of Publish. Nothing was delivered to anyone when one is returned.
+var (
+	// ErrBusy: a shard's inbox is full (hub.inbox) or the node's queue budget is
+	// used up (limits.node_queue_bytes). Try again later.
+	ErrBusy = errors.New("hub: busy: too many publications are waiting")
+	// ErrStopped: the hub was stopped.
+	ErrStopped = errors.New("hub: stopped")
+)
+
+// ChannelInfo is one channel with subscribers, as Channels lists it.
+type ChannelInfo struct {
+	Name        string
+	Subscribers int
+}
+
+// ConnectionInfo is one open connection, as Connections lists it.
+type ConnectionInfo struct {
+	ID       ID
+	Channels []string
+	// QueuedBytes wait for the socket, QueuedFrames in the slow-consumer outbox behind it.
+	QueuedBytes  int
+	QueuedFrames int
+	// Conn is the connection itself, for what only its owner knows (its address).
+	Conn Conn
+}
+
+// Stats are figures of this instant.
+type Stats struct {
+	Shards      int
+	Connections int // attached
+	Channels    int // with at least one subscriber
+	InboxDepth  []int
+	QueuedBytes int64 // accepted for sockets that did not take them yet, all shards
+}

@@ -1,0 +1,125 @@
+// Package metrics counts what a gateway does and shows it to Prometheus.
+//
+// A hot path adds to the Cell of its own shard with plain atomic adds, without
+// a label look-up or an allocation; one prometheus.Collector sums the cells
+// when it is scraped. Every label value comes from a table in this package, so
+// that the number of series never depends on what clients send.
+package metrics
+
+import "sync/atomic"
+
+// DropReason says why a message was not delivered to a subscriber, or not
+// accepted for delivery. Its String is the value of the metric's label.
+type DropReason uint8
+
+const (
+	// DropInboxFull: a shard had hub.inbox publications waiting.
+	DropInboxFull DropReason = iota
+	// DropSlowDisconnect: the subscriber was disconnected for being slow; its backlog is counted.
+	DropSlowDisconnect
+	// DropOldest: the channel's policy drop_oldest made room.
+	DropOldest
+	// DropLatest: the channel's policy latest replaced a message by a newer one.
+	DropLatest
+	// DropNodeQueue: limits.node_queue_bytes was reached.
+	DropNodeQueue
+	// DropRateLimit: the sender was above limits.messages_per_second.
+	DropRateLimit
+	// DropNotAllowed: the endpoint does not let clients publish.
+	DropNotAllowed
+	// DropConnectionLost: the connection ended while messages were waiting for it.
+	DropConnectionLost
+
+	NumDropReasons
+)
+
+// CloseReason says why an open connection ended.
+type CloseReason uint8
+
+const (
+	// CloseByClient: the client sent a close frame.
+	CloseByClient CloseReason = iota
+	// CloseLost: the socket ended without a close frame.
+	CloseLost
+	// CloseProtocol: the client broke RFC 6455.
+	CloseProtocol
+	// CloseTooBig: a message above limits.message_size.
+	CloseTooBig
+	// CloseRateLimit: more than limits.messages_per_second.
+	CloseRateLimit
+	// CloseSlow: the slow-consumer policy disconnect.
+	CloseSlow
+	// CloseIdle: nothing heard within keepalive.timeout.
+	CloseIdle
+	// CloseDrain: the node is shutting down.
+	CloseDrain
+	// CloseAPI: the server API asked for it.
+	CloseAPI
+	// ClosePanic: a handler panicked.
+	ClosePanic
+
+	NumCloseReasons
+)
+
+// HandshakeFailure says why a connection never became a WebSocket.
+type HandshakeFailure uint8
+
+const (
+	// HandshakeBadRequest: the request was not well-formed HTTP, or not a valid upgrade.
+	HandshakeBadRequest HandshakeFailure = iota
+	// HandshakeTooLarge: more than limits.header_bytes.
+	HandshakeTooLarge
+	// HandshakeTimeout: not complete within limits.handshake_timeout.
+	HandshakeTimeout
+	// HandshakeOrigin: the Origin is not on the endpoint's list.
+	HandshakeOrigin
+	// HandshakeNotFound: no endpoint has this path.
+	HandshakeNotFound
+	// HandshakeChannel: a channel is not allowed or not valid.
+	HandshakeChannel
+	// HandshakeDraining: the node is shutting down.
+	HandshakeDraining
+	// HandshakeLimit: engine.max_connections or max_subscribers is reached.
+	HandshakeLimit
+	// HandshakeLost: the peer left before it had asked for anything.
+	HandshakeLost
+	// HandshakePanic: a handler panicked.
+	HandshakePanic
+
+	NumHandshakeFailures
+)
+
+// Bucket bounds of the two histograms; the last bucket of each is +Inf.
+const (
+	// NumFanoutBuckets counts the buckets of the fan-out time, from FanoutBounds.
+	NumFanoutBuckets = 14
+	// NumBatchBuckets counts the buckets of frames per write: 1, 2, 4 ... 1024, +Inf.
+	NumBatchBuckets = 12
+)
+
+// Cell holds the counters of one shard, or of the edge. Any goroutine may add;
+// each cell has its own cache lines, so that shards do not disturb each other.
+type Cell struct {
+	_ [64]byte
+
+	Accepted          atomic.Uint64 // connections accepted
+	Handshakes        atomic.Uint64 // upgrades answered with 101
+	Pages             atomic.Uint64 // plain HTTP requests answered
+	HandshakeFailures [NumHandshakeFailures]atomic.Uint64
+	Closed            [NumCloseReasons]atomic.Uint64
+
+	MessagesIn atomic.Uint64 // data messages from clients
+	BytesIn    atomic.Uint64 // bytes read from sockets
+	Published  atomic.Uint64 // publications accepted, from clients and the server API
+	Deliveries atomic.Uint64 // messages given to subscribers' sockets
+	Writes     atomic.Uint64 // writes that carried them
+	BytesOut   atomic.Uint64 // bytes given to sockets
+	Drops      [NumDropReasons]atomic.Uint64
+	Panics     atomic.Uint64
+
+	FanoutSeconds [NumFanoutBuckets]atomic.Uint64 // publish to last write, per batch; by bucket, not cumulative
+	FanoutNanos   atomic.Uint64                   // sum of the above
+	FramesPerSend [NumBatchBuckets]atomic.Uint64  // frames per batch; by bucket, not cumulative
+
+	_ [64]byte
+}
