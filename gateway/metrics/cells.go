@@ -120,6 +120,7 @@ type Cell struct {
 	FanoutSeconds [NumFanoutBuckets]atomic.Uint64 // publish to last write, per batch; by bucket, not cumulative
 	FanoutNanos   atomic.Uint64                   // sum of the above
 	FramesPerSend [NumBatchBuckets]atomic.Uint64  // frames per batch; by bucket, not cumulative
+	FramesSent    atomic.Uint64                   // sum of the above
 
 	_ [64]byte
 }
