@@ -1,0 +1,178 @@
+// Package config is what an operator can say about a node: the keys, their
+// defaults, and how a YAML file, the environment and flags are laid over them.
+//
+// Load reports every problem of every source at once, each with its place.
+// The comments on the fields below are the reference: configs/sluice.yaml and
+// the output of `sluice config` repeat them word for word (docs_generated.go).
+//
+// A field tagged `reload:"live"` takes effect on SIGHUP; the others need a restart.
+package config
+
+// Config is the whole configuration of one node. Load returns it valid; from
+// then on nobody writes to it, so it may be read from any goroutine.
+type Config struct {
+	// Where clients connect.
+	Listeners []Listener `yaml:"listeners"`
+	// The operators' listener: server API, health, metrics. Never reachable through a client's listener.
+	Admin Admin `yaml:"admin"`
+	// The event loop and the process around it.
+	Engine Engine `yaml:"engine"`
+	// The broadcast engine.
+	Hub Hub `yaml:"hub"`
+	// Options by class of channel. The first match decides, so the last one is "*".
+	Namespaces []Namespace `yaml:"namespaces" reload:"live"`
+	// What one client may do, and how much may wait for it.
+	Limits Limits `yaml:"limits" reload:"live"`
+	// How a dead peer is found.
+	Keepalive Keepalive `yaml:"keepalive"`
+	// How a node goes away on SIGTERM: readiness off, delay, no more connections, close frames over the period.
+	Drain Drain `yaml:"drain"`
+	// Logs go to standard error.
+	Log Log `yaml:"log"`
+}
+
+// Listener is one TCP address that clients connect to.
+type Listener struct {
+	// host:port. An empty host is every interface; port 0 takes a free port.
+	Address string `yaml:"address"`
+	// Set SO_REUSEPORT, so that several listeners or processes share the address
+	// and the kernel spreads connections over them.
+	ReusePort bool `yaml:"reuse_port"`
+	// Connections that may wait to be accepted, 1 to 65535. The kernel caps it at net.core.somaxconn.
+	Backlog int `yaml:"backlog"`
+	// What is served, by path. At least one.
+	Endpoints []Endpoint `yaml:"endpoints"`
+}
+
+// Endpoint is what clients find at one path of a listener.
+type Endpoint struct {
+	// Matched exactly, without the query. Unique within the listener.
+	Path string `yaml:"path"`
+	// What clients speak: raw (the payload is the message, channels come from the URL).
+	Protocol Protocol `yaml:"protocol"`
+	// Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.
+	Channels []string `yaml:"channels"`
+	// Which channels the URL may name: exact names, or a prefix and a trailing *. Empty = none.
+	AllowChannels []string `yaml:"allow_channels"`
+	// May clients publish to the channels they joined?
+	Publish bool `yaml:"publish"`
+	// Does the publisher get its own message?
+	EchoSelf bool `yaml:"echo_self"`
+	// One text message right after the upgrade. Empty = none.
+	Greeting string `yaml:"greeting"`
+	// Which web pages may connect: https://app.example.com, https://*.example.com (any
+	// subdomain), or "*" for any. Empty = pages from the same host and port only.
+	// Clients that send no Origin header (they are not browsers) are always let in.
+	Origins []string `yaml:"origins" reload:"live"`
+	// The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.
+	Page string `yaml:"page"`
+	// Let clients join the read-only channel $stats, on which the node's connection
+	// count and delivery rate are published once a second. The default is false; the
+	// built-in endpoint says true, so that the demo page can show them.
+	Stats bool `yaml:"stats"`
+}
+
+// Admin is the operators' listener.
+type Admin struct {
+	// host:port. Off loopback it needs a key. Empty = no admin listener.
+	Address string `yaml:"address"`
+	// Asked for in the X-API-Key header. Empty = no key is asked for.
+	APIKey Secret `yaml:"api_key"`
+	// A file whose content, without white space around it, is the key. Instead of api_key.
+	APIKeyFile string `yaml:"api_key_file"`
+	// Serve Go's profiles under /debug/pprof/.
+	Pprof bool `yaml:"pprof"`
+}
+
+// Engine is the event loop and the process around it.
+type Engine struct {
+	// Goroutines that wait in epoll and read sockets, at most 1024. 0 = one per processor the process may use.
+	Pollers int `yaml:"pollers"`
+	// Bytes taken from a socket in one read, 1KiB to 16MiB. One buffer per poller, not per connection.
+	ReadBuffer Size `yaml:"read_buffer"`
+	// Open client connections on this node; more are refused. 0 = what the open-files limit leaves room for.
+	MaxConnections int `yaml:"max_connections"`
+	// Processors that run Go code at the same time. 0 = the Go runtime decides (it honours CPU quotas).
+	GOMAXPROCS int `yaml:"gomaxprocs"`
+	// The Go runtime's soft memory limit, at least 16MiB. 0 = the runtime's own (GOMEMLIMIT).
+	MemoryLimit Size `yaml:"memory_limit"`
+	// After this long without a new connection, memory left over from a storm of
+	// connects is given back to the system. 0 = off.
+	IdleRelease Duration `yaml:"idle_release"`
+}
+
+// Hub is the broadcast engine.
+type Hub struct {
+	// Each owns a part of the connections and delivers to them, at most 64. 0 = one per processor the process may use.
+	Shards int `yaml:"shards"`
+	// Publications and joins that may wait for a shard, 64 to 16777216; above it publishers are told "busy".
+	Inbox int `yaml:"inbox"`
+	// Messages of a channel that are pending together leave in one write of up to this
+	// many bytes, 1KiB to 16MiB. A larger message leaves alone.
+	BatchBytes Size `yaml:"batch_bytes"`
+	// Subscribers served in a row before a shard looks at its inbox again, 1 to 1000000.
+	Slice int `yaml:"slice"`
+}
+
+// Namespace is a class of channels and its options.
+type Namespace struct {
+	// An exact channel name, a prefix and a trailing *, or "*" for every channel. Required.
+	Match string `yaml:"match"`
+	// When a subscriber's queue is full: disconnect (close it with 1013), drop_oldest
+	// (it loses the oldest waiting messages), latest (it gets the newest message of each channel).
+	SlowConsumer SlowConsumer `yaml:"slow_consumer"`
+	// Subscribers of one channel on this node. 0 = no limit.
+	MaxSubscribers int `yaml:"max_subscribers"`
+}
+
+// Limits are what one client may do, and how much may wait for it.
+type Limits struct {
+	// One message from a client, all fragments together, 1 byte to 1GiB; above it: close 1009.
+	MessageSize Size `yaml:"message_size"`
+	// Fragments of one message, 1 to 1000000; above it: close 1009.
+	Fragments int `yaml:"fragments"`
+	// From the accept to the complete upgrade request, 10ms to 10m.
+	HandshakeTimeout Duration `yaml:"handshake_timeout"`
+	// From our close frame to the end of a connection whose peer does not answer it, 10ms to 10m.
+	CloseTimeout Duration `yaml:"close_timeout"`
+	// The upgrade request: request line and headers, 512B to 1MiB; above it: 431.
+	HeaderBytes Size `yaml:"header_bytes"`
+	// Messages per second from one client. 0 = no limit.
+	MessagesPerSecond int `yaml:"messages_per_second"`
+	// Channels that one client is joined to, 1 to 1000000.
+	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
+	// Length of a channel name in bytes, 1 to 4096.
+	ChannelNameBytes int `yaml:"channel_name_bytes"`
+	// Bytes given to a socket that it has not taken yet, 4KiB to 1GiB; above it messages wait in the outbox.
+	WriteQueue Size `yaml:"write_queue"`
+	// Messages that wait for one slow client beyond write_queue, 1 to 1000000; above it: slow_consumer.
+	OutboxFrames int `yaml:"outbox_frames"`
+	// Bytes that may wait for all clients of the node together; above it publishers are told "busy". 0 = no limit.
+	NodeQueueBytes Size `yaml:"node_queue_bytes"`
+}
+
+// Keepalive is how a dead peer is found.
+type Keepalive struct {
+	// A silent client is pinged after this long, at least 1s. 0 = never.
+	PingInterval Duration `yaml:"ping_interval"`
+	// A client that was silent for this long is gone; longer than ping_interval. 0 = never.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Drain is how a node goes away.
+type Drain struct {
+	// From readiness off to the end of accepting: the time a load balancer needs to notice. 0 = at once.
+	Delay Duration `yaml:"delay"`
+	// Close frames (1001) are spread evenly over this time, so that clients do not reconnect all at once. 0 = at once.
+	Period Duration `yaml:"period"`
+	// The process ends after this long, whatever is still open. At least delay and period together.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	// trace, debug, info, warn or error.
+	Level LogLevel `yaml:"level" reload:"live"`
+	// json, or console for people.
+	Format LogFormat `yaml:"format"`
+}

@@ -1,0 +1,71 @@
+package config
+
+import "time"
+
+// Default is the configuration of a node that is told nothing: the demo on
+// 127.0.0.1:8080 and the admin listener on 127.0.0.1:8081. Each call returns a
+// configuration of its own.
+func Default() *Config {
+	l := defaultListener()
+	e := defaultEndpoint()
+	e.Stats = true
+	l.Endpoints = []Endpoint{e}
+	ns := defaultNamespace()
+	ns.Match = "*"
+	return &Config{
+		Listeners: []Listener{l},
+		Admin:     Admin{Address: "127.0.0.1:8081"},
+		Engine: Engine{
+			ReadBuffer:  64 * KiB,
+			IdleRelease: Duration(10 * time.Second),
+		},
+		Hub: Hub{
+			Inbox:      65536,
+			BatchBytes: 64 * KiB,
+			Slice:      1000,
+		},
+		Namespaces: []Namespace{ns},
+		Limits: Limits{
+			MessageSize:                64 * KiB,
+			Fragments:                  128,
+			HandshakeTimeout:           Duration(5 * time.Second),
+			CloseTimeout:               Duration(5 * time.Second),
+			HeaderBytes:                8 * KiB,
+			SubscriptionsPerConnection: 128,
+			ChannelNameBytes:           255,
+			WriteQueue:                 128 * KiB,
+			OutboxFrames:               1024,
+		},
+		Keepalive: Keepalive{
+			PingInterval: Duration(25 * time.Second),
+			Timeout:      Duration(60 * time.Second),
+		},
+		Drain: Drain{
+			Period:  Duration(10 * time.Second),
+			Timeout: Duration(30 * time.Second),
+		},
+		Log: Log{Level: Info, Format: JSON},
+	}
+}
+
+// The defaults of a list's elements: what a file leaves out of one that it lists.
+
+func defaultListener() Listener {
+	return Listener{Address: "127.0.0.1:8080", Backlog: 4096}
+}
+
+func defaultEndpoint() Endpoint {
+	return Endpoint{
+		Path:          "/",
+		Protocol:      Raw,
+		Channels:      []string{"lobby"},
+		AllowChannels: []string{"*"},
+		Publish:       true,
+		EchoSelf:      true,
+		Origins:       []string{},
+	}
+}
+
+func defaultNamespace() Namespace {
+	return Namespace{SlowConsumer: Disconnect}
+}
