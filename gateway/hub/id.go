@@ -30,3 +30,14 @@ func ParseID(s string) (ID, error) {
 	}
 	return ID(n), nil
 }
+
+// An ID is 8 bits of shard, 24 bits of generation, 32 bits of slot.
+const maxGen = 1<<24 - 1
+
+func makeID(shard int, slot, gen uint32) ID {
+	return ID(uint64(shard)<<56 | uint64(gen&maxGen)<<32 | uint64(slot))
+}
+
+func (id ID) split() (shard int, slot, gen uint32) {
+	return int(id >> 56), uint32(id), uint32(id>>32) & maxGen
+}

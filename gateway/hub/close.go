@@ -1,0 +1,71 @@
+package hub
+
+import "sluice/gateway/metrics"
+
+// Send gives an encoded frame to s alone (a pong, a reply), behind everything
+// that was posted for s before. The frame is kept.
+func (s *Subscriber) Send(f *Frame) {
+	s.shard.post(item{kind: itemSend, sub: s, frame: f})
+}
+
+// Close ends s's connection politely: s gets what was posted for it before,
+// then the encoded close frame, then nothing; when the frame has left, the
+// writing side is shut down, and a peer that does not leave within the close
+// timeout is cut. A nil frame stands for the codec's frame for the reason.
+func (s *Subscriber) Close(f *Frame, reason metrics.CloseReason) {
+	s.shard.post(item{kind: itemClose, sub: s, frame: f, n: uint32(reason)})
+}
+
+// close carries out Close.
+func (sh *shard) close(s *Subscriber, f *Frame, reason metrics.CloseReason) {
+	if s.flags&(flagClosing|flagDoomed|flagGone) != 0 {
+		return
+	}
+	sh.settle(s)
+	if s.flags&flagDoomed != 0 {
+		sh.closeDoomed()
+		return
+	}
+	sh.leaveAll(s)
+	sh.goodbye(s, f, reason)
+}
+
+// goodbye queues the last frame.
+func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
+	if f == nil {
+		f = NewFrame(sh.hub.codecs[s.variant].Close[reason])
+	}
+	s.flags |= flagClosing
+	s.reason = uint8(reason)
+	sh.closing.Add(int64(sh.hub.now.Load()+ticks(sh.hub.settings.Load().CloseTimeout)), s)
+	if s.out == nil {
+		s.conn.Send(f.bytes)
+		s.conn.Finish()
+		return
+	}
+	sh.enqueue(s, nil, []*Frame{f})
+	sh.flush(s)
+}
+
+// doom marks s as too slow. It is closed when nobody walks the lists it is in.
+func (sh *shard) doom(s *Subscriber) {
+	s.flags |= flagDoomed
+	sh.doomed = append(sh.doomed, s)
+}
+
+// closeDoomed closes the connections that were too slow. What waited for them is dropped and counted.
+func (sh *shard) closeDoomed() {
+	for i, s := range sh.doomed {
+		sh.doomed[i] = nil
+		if s.flags&flagGone != 0 {
+			continue
+		}
+		s.flags &^= flagDoomed
+		if s.out != nil {
+			sh.empty(s, metrics.DropSlowDisconnect)
+		}
+		sh.leaveAll(s)
+		sh.goodbye(s, nil, metrics.CloseSlow)
+	}
+	sh.doomed = sh.doomed[:0]
+}

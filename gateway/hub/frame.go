@@ -1,0 +1,17 @@
+package hub
+
+// Frame is one encoded message, shared by everyone it goes to. It is immutable
+// once it was posted, and is freed by the garbage collector when the last
+// queue has let go of it.
+type Frame struct {
+	bytes  []byte
+	except *Subscriber // gets no copy
+	also   []*channel  // all channels of the publication, if more than one
+	at     int64       // when it was published, in nanoseconds of the monotonic clock
+}
+
+// NewFrame makes a Frame of encoded bytes, which it keeps.
+func NewFrame(encoded []byte) *Frame { return &Frame{bytes: encoded} }
+
+// special frames are not for everyone in a run.
+func (f *Frame) special() bool { return f.except != nil || f.also != nil }

@@ -1,0 +1,214 @@
+package hub
+
+import "sluice/gateway/metrics"
+
+// outbox holds references to the frames that a subscriber is owed while its
+// socket's queue is full, or until the end of a round that serves several of
+// its channels. The frames are shared with everyone else: a slow subscriber
+// costs 16 bytes a frame. It is owned by the shard's goroutine.
+type outbox struct {
+	waiting []waiting // from head on
+	head    int
+}
+
+// waiting is a frame in an outbox and the run it came through; none for control frames.
+type waiting struct {
+	frame *Frame
+	run   *run
+}
+
+func (o *outbox) len() int { return len(o.waiting) - o.head }
+
+// push adds a frame at the end.
+func (o *outbox) push(w waiting) {
+	if o.head > 0 && len(o.waiting) == cap(o.waiting) {
+		n := copy(o.waiting, o.waiting[o.head:])
+		clear(o.waiting[n:])
+		o.waiting, o.head = o.waiting[:n], 0
+	}
+	o.waiting = append(o.waiting, w)
+}
+
+// pop removes the first n frames.
+func (o *outbox) pop(n int) {
+	clear(o.waiting[o.head : o.head+n])
+	o.head += n
+}
+
+// remove takes out the frame at index i, counted from the head.
+func (o *outbox) remove(i int) {
+	at := o.head + i
+	copy(o.waiting[o.head+1:at+1], o.waiting[o.head:at])
+	o.waiting[o.head] = waiting{}
+	o.head++
+}
+
+// enqueue puts frames of r, which must all be for s, into s's outbox, and lets
+// the channel's policy decide when it is full. The frames are not copied. r is
+// nil for control frames, which are never dropped.
+func (sh *shard) enqueue(s *Subscriber, r *run, frames []*Frame) {
+	if s.flags&(flagDoomed|flagGone) != 0 {
+		return
+	}
+	if s.out == nil {
+		s.out = sh.takeOutbox()
+	}
+	set := sh.hub.settings.Load()
+	for _, f := range frames {
+		if r != nil && !sh.admit(s, r, f, set) {
+			if s.flags&flagDoomed != 0 {
+				return
+			}
+			continue
+		}
+		s.out.push(waiting{f, r})
+		sh.queuedBytes.Add(int64(len(f.bytes)))
+	}
+	if s.flags&flagGathered == 0 && s.queued.Load() != 0 {
+		sh.await(s)
+	}
+}
+
+// admit makes room for f in s's outbox as r's policy says, and reports whether f may go in.
+func (sh *shard) admit(s *Subscriber, r *run, f *Frame, set *Settings) bool {
+	policy := r.key.ch.namespace.Load().SlowConsumer
+	o := s.out
+	if policy == SlowLatest {
+		for i, w := range o.waiting[o.head:] {
+			if w.run == r {
+				sh.drop(s, i, metrics.DropLatest)
+				break
+			}
+		}
+	}
+	over := sh.overBudget()
+	if o.len() < set.OutboxFrames && !over {
+		return true
+	}
+	reason := metrics.DropOldest
+	if over {
+		reason = metrics.DropNodeQueue
+	}
+	if policy == SlowDisconnect {
+		sh.doom(s)
+		return false
+	}
+	for i, w := range o.waiting[o.head:] {
+		if w.run != nil && w.run.key.ch.namespace.Load().SlowConsumer != SlowDisconnect {
+			sh.drop(s, i, reason)
+			return true
+		}
+	}
+	sh.cell.Drops[reason].Add(1) // nothing there may be dropped: the new one is
+	return false
+}
+
+// overBudget says that the shard holds its part of limits.node_queue_bytes.
+func (sh *shard) overBudget() bool {
+	limit := sh.share()
+	return limit > 0 && sh.queuedBytes.Load()+sh.inbox.waitingBytes.Load() >= limit
+}
+
+// drop removes the i-th frame of s's outbox, for a reason.
+func (sh *shard) drop(s *Subscriber, i int, reason metrics.DropReason) {
+	w := s.out.waiting[s.out.head+i]
+	sh.queuedBytes.Add(-int64(len(w.frame.bytes)))
+	s.out.remove(i)
+	sh.cell.Drops[reason].Add(1)
+}
+
+// empty drops all of s's outbox, for a reason.
+func (sh *shard) empty(s *Subscriber, reason metrics.DropReason) {
+	o := s.out
+	bytes, messages := 0, 0
+	for _, w := range o.waiting[o.head:] {
+		bytes += len(w.frame.bytes)
+		if w.run != nil {
+			messages++
+		}
+	}
+	sh.queuedBytes.Add(-int64(bytes))
+	sh.cell.Drops[reason].Add(uint64(messages))
+	sh.putOutbox(s)
+}
+
+// await asks to hear when s's socket has room again. The room may have come up
+// before the wish was noted; then nobody else would tell.
+func (sh *shard) await(s *Subscriber) {
+	s.waiting.Store(true)
+	if int(s.queued.Load()) <= sh.lowWater() && s.waiting.CompareAndSwap(true, false) {
+		sh.post(item{kind: itemReady, sub: s})
+	}
+}
+
+// flush sends what s's outbox holds, as far as its socket's queue has room, in
+// writes of up to a batch each.
+func (sh *shard) flush(s *Subscriber) {
+	if s.out == nil || s.flags&flagGone != 0 {
+		return
+	}
+	limit := sh.hub.settings.Load().WriteQueue
+	o := s.out
+	for o.len() > 0 {
+		queued := int(s.queued.Load())
+		room := min(limit-queued, sh.batchBytes)
+		n, messages, size := 0, 0, 0
+		for _, w := range o.waiting[o.head:] {
+			if size += len(w.frame.bytes); size > room && (n > 0 || queued > 0) {
+				size -= len(w.frame.bytes)
+				break
+			}
+			n++
+			if w.run != nil {
+				messages++
+			}
+		}
+		if n == 0 {
+			sh.await(s)
+			return
+		}
+		bytes := o.waiting[o.head].frame.bytes
+		if n > 1 {
+			buf := sh.scratch[:0]
+			for _, w := range o.waiting[o.head : o.head+n] {
+				buf = append(buf, w.frame.bytes...)
+			}
+			sh.scratch, bytes = buf, buf
+		}
+		o.pop(n)
+		sh.queuedBytes.Add(-int64(size))
+		sh.current = s
+		s.conn.Send(bytes)
+		sh.sent(1, messages, size)
+	}
+	s.waiting.Store(false)
+	sh.putOutbox(s)
+	if s.flags&flagClosing != 0 {
+		s.conn.Finish()
+	}
+}
+
+// keepOutboxes bounds how many idle outboxes a shard keeps, keepWaiting how large.
+const (
+	keepOutboxes = 64
+	keepWaiting  = 256
+)
+
+func (sh *shard) takeOutbox() *outbox {
+	if n := len(sh.outboxes); n > 0 {
+		o := sh.outboxes[n-1]
+		sh.outboxes = sh.outboxes[:n-1]
+		return o
+	}
+	return new(outbox)
+}
+
+func (sh *shard) putOutbox(s *Subscriber) {
+	o := s.out
+	s.out = nil
+	if len(sh.outboxes) < keepOutboxes && cap(o.waiting) <= keepWaiting {
+		clear(o.waiting)
+		o.waiting, o.head = o.waiting[:0], 0
+		sh.outboxes = append(sh.outboxes, o)
+	}
+}

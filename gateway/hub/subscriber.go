@@ -1,0 +1,164 @@
+package hub
+
+import "sync/atomic"
+
+// Subscriber is the hub's part of a connection. It is embedded by value in the
+// connection's session, so that a connection stays one object; there may be a
+// million of them, so every byte counts. The zero value is ready for Attach.
+type Subscriber struct {
+	// Static after Attach.
+	conn    Conn
+	shard   *shard
+	chunk   *chunk
+	slot    uint32
+	variant Variant
+
+	// Owned by the shard's goroutine.
+	flags  uint8
+	reason uint8        // metrics.CloseReason, once closing
+	first  subscription // most connections have just one
+	more   *[]subscription
+	out    *outbox // nil unless frames wait for the socket or for the end of the round
+
+	// Shared.
+	queued  atomic.Int32 // bytes given to Conn.Send that the kernel has not taken
+	waiting atomic.Bool  // the shard wants to hear when queued is low again
+	life    atomic.Uint32
+}
+
+// Bits of Subscriber.flags. A subscriber with none of them, and no outbox, takes the fast path.
+const (
+	flagClosing  uint8 = 1 << iota // a close frame was queued: nothing else follows
+	flagDoomed                     // too slow: to be closed after this slice
+	flagGathered                   // in the shard's list of this round
+	flagGone                       // detached
+)
+
+// Bits of Subscriber.life: Attach and Detach may race, and exactly one of them
+// must post the detach item, after the attach item.
+const (
+	lifeAttached uint32 = 1 << iota
+	lifeEnded
+)
+
+// subscription is one entry of a subscriber in a run.
+type subscription struct {
+	run *run
+	pos uint32 // index in run.subs
+}
+
+// Attach gives s to a shard, for life. conn is what the shard writes to from
+// now on, and nobody else may. It is called once, before Subscribe.
+func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
+	sh := h.shards[int(h.next.Add(1))%len(h.shards)]
+	s.conn, s.shard, s.variant = conn, sh, v
+	s.chunk, s.slot = sh.slots.take()
+	s.touch()
+	sh.attached.Add(1)
+	sh.post(item{kind: itemAttach, sub: s})
+	if s.life.Or(lifeAttached)&lifeEnded != 0 {
+		sh.post(item{kind: itemDetach, sub: s})
+	}
+}
+
+// Detach takes s out of the hub when its connection has ended. It may come
+// before, during or without an Attach, and from any goroutine; it is idempotent.
+func (s *Subscriber) Detach() {
+	old := s.life.Or(lifeEnded)
+	if old&lifeAttached != 0 && old&lifeEnded == 0 {
+		s.shard.post(item{kind: itemDetach, sub: s})
+	}
+}
+
+// ID names the attached connection.
+func (s *Subscriber) ID() ID {
+	return makeID(s.shard.id, s.slot, s.chunk.gen[s.slot%chunkSize].Load())
+}
+
+// Touch notes a sign of life of the peer.
+//
+// hot: called for every read.
+func (s *Subscriber) Touch() {
+	if s.chunk != nil {
+		s.touch()
+	}
+}
+
+func (s *Subscriber) touch() {
+	s.chunk.seen[s.slot%chunkSize].Store(s.shard.hub.now.Load())
+}
+
+// Queued is how many bytes wait for the socket.
+func (s *Subscriber) Queued() int { return int(s.queued.Load()) }
+
+// Queue notes that n bytes will wait for the socket. The Conn calls it before it queues them.
+func (s *Subscriber) Queue(n int) {
+	s.queued.Add(int32(n))
+	if s.shard != nil {
+		s.shard.queuedBytes.Add(int64(n))
+	}
+}
+
+// Wrote notes that n of the bytes announced to Queue were taken by the kernel,
+// and returns how many still wait. It may be called under the connection's lock.
+//
+// hot: called for every write that could not be finished at once.
+func (s *Subscriber) Wrote(n int) (left int) {
+	l := s.queued.Add(int32(-n))
+	if s.shard == nil {
+		return int(l)
+	}
+	s.shard.queuedBytes.Add(int64(-n))
+	s.touch() // the peer takes what it is sent: it is alive
+	if s.waiting.Load() && int(l) <= s.shard.lowWater() && s.waiting.CompareAndSwap(true, false) {
+		s.shard.post(item{kind: itemReady, sub: s})
+	}
+	return int(l)
+}
+
+// find returns the subscription to ch, or nil.
+func (s *Subscriber) find(ch *channel) *subscription {
+	if s.first.run != nil && s.first.run.key.ch == ch {
+		return &s.first
+	}
+	if s.more != nil {
+		for i := range *s.more {
+			if (*s.more)[i].run.key.ch == ch {
+				return &(*s.more)[i]
+			}
+		}
+	}
+	return nil
+}
+
+// add records a subscription. The shard calls it.
+func (s *Subscriber) add(sub subscription) {
+	if s.first.run == nil {
+		s.first = sub
+		return
+	}
+	if s.more == nil {
+		s.more = new([]subscription)
+	}
+	*s.more = append(*s.more, sub)
+}
+
+// forget removes the record that find returned. The shard calls it.
+func (s *Subscriber) forget(sub *subscription) {
+	if s.more == nil {
+		*sub = subscription{}
+		return
+	}
+	m := *s.more
+	last := len(m) - 1
+	*sub = m[last]
+	m[last] = subscription{}
+	if last == 0 {
+		s.more = nil
+		return
+	}
+	*s.more = m[:last]
+}
+
+// several says that s has more than one subscription.
+func (s *Subscriber) several() bool { return s.more != nil }
