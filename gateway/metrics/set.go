@@ -7,12 +7,13 @@ package metrics
 type Set struct {
 	// Static after construction. The edge's cell is the last.
 	cells []Cell
+	names names
 }
 
 // NewSet returns the zeroed cells of n shards and of the edge. It panics if n
 // is negative.
 func NewSet(n int) *Set {
-	return &Set{cells: make([]Cell, n+1)}
+	return &Set{cells: make([]Cell, n+1), names: newNames()}
 }
 
 // Shards is the number of shards the set was made for.
