@@ -1,0 +1,73 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// names is every metric of Sluice's own, in the order of a message's way. A
+// name is sluice_<area>_<noun>_<unit>, with _total on counters; the help text
+// says what an operator reads from it. The labels' values are closed sets: the
+// reasons of this package, the connection states and the shards' numbers.
+type names struct {
+	accepted          *prometheus.Desc
+	handshakes        *prometheus.Desc
+	handshakeFailures *prometheus.Desc
+	pages             *prometheus.Desc
+	bytesIn           *prometheus.Desc
+	bytesOut          *prometheus.Desc
+	connections       *prometheus.Desc
+	closed            *prometheus.Desc
+	messagesIn        *prometheus.Desc
+	published         *prometheus.Desc
+	deliveries        *prometheus.Desc
+	writes            *prometheus.Desc
+	drops             *prometheus.Desc
+	fanout            *prometheus.Desc
+	batch             *prometheus.Desc
+	inbox             *prometheus.Desc
+	queued            *prometheus.Desc
+	channels          *prometheus.Desc
+	panics            *prometheus.Desc
+	anon              *prometheus.Desc
+	info              *prometheus.Desc
+}
+
+func newNames() names {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("sluice_"+name, help, labels, nil)
+	}
+	return names{
+		accepted:          d("edge_accepted_connections_total", "Connections accepted from the kernel. Its rate is the load of new clients."),
+		handshakes:        d("edge_handshakes_total", "WebSocket upgrades answered with 101."),
+		handshakeFailures: d("edge_handshake_failures_total", "Connections that never became a WebSocket, by what was wrong.", "reason"),
+		pages:             d("edge_pages_total", "Plain HTTP requests answered on the public listeners."),
+		bytesIn:           d("edge_read_bytes_total", "Bytes read from clients' sockets."),
+		bytesOut:          d("edge_written_bytes_total", "Bytes given to clients' sockets."),
+		connections:       d("session_connections", "Connections of this moment, by state: handshaking, open, closing.", "state"),
+		closed:            d("session_closed_connections_total", "Open connections that ended, by why. Reason lost is a socket that ended without a close frame.", "reason"),
+		messagesIn:        d("session_received_messages_total", "Data messages received from clients, whether they were published or not."),
+		published:         d("hub_publications_total", "Publications accepted for delivery, from clients and from the server API."),
+		deliveries:        d("hub_deliveries_total", "Messages given to subscribers' sockets: publications times their subscribers, less the drops."),
+		writes:            d("hub_writes_total", "Writes that carried the deliveries. Deliveries per write is how well batching works."),
+		drops:             d("hub_dropped_messages_total", "Messages not delivered to a subscriber, or not accepted for delivery, by why.", "reason"),
+		fanout:            d("hub_fanout_seconds", "Time from publish to the last subscriber's write, for each shard's batch."),
+		batch:             d("hub_batch_frames", "Frames in a batch, which each of its subscribers gets in one write. It rises with load."),
+		inbox:             d("hub_inbox_publications", "Publications waiting in a shard's inbox. Near hub.inbox, publishers are refused.", "shard"),
+		queued:            d("hub_queued_bytes", "Bytes waiting for sockets that do not take them yet. limits.node_queue_bytes bounds it."),
+		channels:          d("hub_channels", "Channels with at least one subscriber."),
+		panics:            d("node_panics_total", "Handlers that panicked. Each cost one connection or one API call; each is a defect to report."),
+		anon:              d("node_anonymous_memory_bytes", "Anonymous resident memory: what the process itself needs, without mapped files. Absent where the system does not tell."),
+		info:              d("node_info", "Always 1; the labels say what runs.", "version"),
+	}
+}
+
+// ofSet are the names that a Set shows; the others belong to its Registry.
+func (n *names) ofSet() []*prometheus.Desc {
+	return []*prometheus.Desc{
+		n.accepted, n.handshakes, n.handshakeFailures, n.pages, n.bytesIn, n.bytesOut,
+		n.closed, n.messagesIn, n.published, n.deliveries, n.writes, n.drops,
+		n.fanout, n.batch, n.panics,
+	}
+}
+
+func (n *names) ofNode() []*prometheus.Desc {
+	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.anon, n.info}
+}

@@ -1,0 +1,78 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Gauges are a node's figures of one moment.
+type Gauges struct {
+	// Connections by state.
+	Handshaking, Open, Closing int
+	// InboxDepth is how many publications wait in each shard's inbox, by shard.
+	InboxDepth []int
+	// QueuedBytes wait for sockets that do not take them yet.
+	QueuedBytes int64
+	// Channels with at least one subscriber.
+	Channels int
+}
+
+// Options say what a registry shows beside the counters of its Set.
+type Options struct {
+	// Version is the label of sluice_node_info.
+	Version string
+	// Gauges is called once in each scrape, by any goroutine; it should take
+	// no time. Nil shows zeros.
+	Gauges func() Gauges
+}
+
+// NewRegistry returns a registry of its own with the set's counters, the node's
+// gauges and the standard go_ and process_ metrics (goroutines, garbage
+// collection, resident memory, open files, CPU time).
+func NewRegistry(s *Set, o Options) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		s,
+		&node{names: newNames(), options: o},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return r
+}
+
+// node collects what is not counted but looked up.
+type node struct {
+	// Static after construction.
+	names   names
+	options Options
+}
+
+func (n *node) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range n.names.ofNode() {
+		ch <- d
+	}
+}
+
+func (n *node) Collect(ch chan<- prometheus.Metric) {
+	var g Gauges
+	if n.options.Gauges != nil {
+		g = n.options.Gauges()
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(n.names.connections, float64(g.Handshaking), "handshaking")
+	gauge(n.names.connections, float64(g.Open), "open")
+	gauge(n.names.connections, float64(g.Closing), "closing")
+	for i, depth := range g.InboxDepth {
+		gauge(n.names.inbox, float64(depth), strconv.Itoa(i))
+	}
+	gauge(n.names.queued, float64(g.QueuedBytes))
+	gauge(n.names.channels, float64(g.Channels))
+	if anon, ok := AnonymousMemory(); ok {
+		gauge(n.names.anon, float64(anon))
+	}
+	gauge(n.names.info, 1, n.options.Version)
+}
