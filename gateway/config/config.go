@@ -23,8 +23,8 @@ type Config struct {
 	Namespaces []Namespace `yaml:"namespaces" reload:"live"`
 	// What one client may do, and how much may wait for it.
 	Limits Limits `yaml:"limits" reload:"live"`
-	// How a dead peer is found.
-	Keepalive Keepalive `yaml:"keepalive"`
+	// How a dead peer is found. Looked at once a second.
+	Keepalive Keepalive `yaml:"keepalive" reload:"live"`
 	// How a node goes away on SIGTERM: readiness off, delay, no more connections, close frames over the period.
 	Drain Drain `yaml:"drain"`
 	// Logs go to standard error.
@@ -105,7 +105,7 @@ type Engine struct {
 type Hub struct {
 	// Each owns a part of the connections and delivers to them, at most 64. 0 = one per processor the process may use.
 	Shards int `yaml:"shards"`
-	// Publications and joins that may wait for a shard, 64 to 16777216; above it publishers are told "busy".
+	// Publications that may wait for a shard, 64 to 16777216; above it publishers are told "busy".
 	Inbox int `yaml:"inbox"`
 	// Messages of a channel that are pending together leave in one write of up to this
 	// many bytes, 1KiB to 16MiB. A larger message leaves alone.
@@ -116,7 +116,7 @@ type Hub struct {
 
 // Namespace is a class of channels and its options.
 type Namespace struct {
-	// An exact channel name, a prefix and a trailing *, or "*" for every channel. Required.
+	// An exact channel name, a prefix and a trailing *, or "*" for every channel. No default.
 	Match string `yaml:"match"`
 	// When a subscriber's queue is full: disconnect (close it with 1013), drop_oldest
 	// (it loses the oldest waiting messages), latest (it gets the newest message of each channel).

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	defaultFile = "../../configs/sluice.yaml"
+	configFiles = "../../configs/*.yaml"
+	readme      = "../../README.md"
+)
+
+// secrets lets cmp look into Secret.
+var secrets = cmp.Comparer(func(a, b Secret) bool { return a == b })
+
+// TestShippedFiles loads every file in configs/.
+func TestShippedFiles(t *testing.T) {
+	files, err := filepath.Glob(configFiles)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in %s: %v", configFiles, err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			if _, problems := Load(Source{File: f}); len(problems) > 0 {
+				t.Error(problems)
+			}
+		})
+	}
+}
+
+// TestReadme loads every block of YAML in the README.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile(readme)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, block := range yamlBlocks(string(text)) {
+		t.Run("line "+strconv.Itoa(line), func(t *testing.T) {
+			if _, problems := load(Source{File: readme}, []byte(block)); len(problems) > 0 {
+				t.Errorf("in the block after line %d:\n%v", line, problems)
+			}
+		})
+	}
+}
+
+// yamlBlocks returns the fenced blocks of YAML in a Markdown text by the line of their fence.
+func yamlBlocks(text string) map[int]string {
+	blocks := map[int]string{}
+	start := 0
+	for i, line := range strings.Split(text, "\n") {
+		fence := strings.TrimSpace(line)
+		switch {
+		case start == 0 && (fence == "```yaml" || fence == "```yml"):
+			start = i + 1
+			blocks[start] = ""
+		case start > 0 && fence == "```":
+			start = 0
+		case start > 0:
+			blocks[start] += line + "\n"
+		}
+	}
+	return blocks
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check reports what is wrong with the value of key. Others are keys that have
+// a part in it: the problem is shown where one of them was set. When the value
+// of one of them could not be read, there is nothing to check.
+func (l *loader) check(ok bool, key, message string, others ...string) {
+	keys := append([]string{key}, others...)
+	if ok || slices.ContainsFunc(keys, func(k string) bool { return l.broken[k] }) {
+		return
+	}
+	l.report(l.where(keys...), key, message)
+}
+
+// between checks a number against its range, both ends included.
+func between[N ~int | ~int64](l *loader, key string, n, low, high N) {
+	l.check(n >= low && n <= high, key, fmt.Sprintf("must be %v to %v, not %v", low, high, n))
+}
+
+// zeroOr is between, where zero switches something off or leaves it to the node.
+func zeroOr[N ~int | ~int64](l *loader, key string, n, low, high N) {
+	l.check(n == 0 || n >= low && n <= high, key, fmt.Sprintf("must be 0 or %v to %v, not %v", low, high, n))
+}
+
+// The longest duration of any key, and the largest count.
+const (
+	day   = Duration(24 * time.Hour)
+	large = 1_000_000
+)
+
+// validate checks the values, each by itself and against the others.
+func (l *loader) validate() {
+	c := l.config
+	l.listeners(c)
+	l.admin(c)
+	l.namespaces(c)
+
+	between(l, "engine.pollers", c.Engine.Pollers, 0, 1024)
+	between(l, "engine.read_buffer", c.Engine.ReadBuffer, KiB, 16*MiB)
+	between(l, "engine.max_connections", c.Engine.MaxConnections, 0, 100*large)
+	between(l, "engine.gomaxprocs", c.Engine.GOMAXPROCS, 0, 1024)
+	zeroOr(l, "engine.memory_limit", c.Engine.MemoryLimit, 16*MiB, 1024*TiB)
+	between(l, "engine.idle_release", c.Engine.IdleRelease, 0, day)
+
+	between(l, "hub.shards", c.Hub.Shards, 0, 64)
+	between(l, "hub.inbox", c.Hub.Inbox, 64, 1<<24)
+	between(l, "hub.batch_bytes", c.Hub.BatchBytes, KiB, 16*MiB)
+	between(l, "hub.slice", c.Hub.Slice, 1, large)
+
+	l.limits(c)
+
+	zeroOr(l, "keepalive.ping_interval", c.Keepalive.PingInterval, Duration(time.Second), day)
+	zeroOr(l, "keepalive.timeout", c.Keepalive.Timeout, Duration(time.Second), day)
+	l.check(c.Keepalive.Timeout == 0 || c.Keepalive.Timeout > c.Keepalive.PingInterval,
+		"keepalive.timeout", fmt.Sprintf("must be longer than keepalive.ping_interval (%v), not %v",
+			c.Keepalive.PingInterval, c.Keepalive.Timeout), "keepalive.ping_interval")
+
+	between(l, "drain.delay", c.Drain.Delay, 0, day)
+	between(l, "drain.period", c.Drain.Period, 0, day)
+	between(l, "drain.timeout", c.Drain.Timeout, Duration(time.Millisecond), 2*day)
+	l.check(c.Drain.Delay+c.Drain.Period <= c.Drain.Timeout,
+		"drain.timeout", fmt.Sprintf("must be at least drain.delay and drain.period together (%v), not %v",
+			c.Drain.Delay+c.Drain.Period, c.Drain.Timeout), "drain.period", "drain.delay")
+}
+
+func (l *loader) limits(c *Config) {
+	n := c.Limits
+	between(l, "limits.message_size", n.MessageSize, 1, GiB)
+	between(l, "limits.fragments", n.Fragments, 1, large)
+	between(l, "limits.handshake_timeout", n.HandshakeTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
+	between(l, "limits.close_timeout", n.CloseTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
+	between(l, "limits.header_bytes", n.HeaderBytes, 512, MiB)
+	between(l, "limits.messages_per_second", n.MessagesPerSecond, 0, large)
+	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)
+	between(l, "limits.channel_name_bytes", n.ChannelNameBytes, 1, 4096)
+	between(l, "limits.write_queue", n.WriteQueue, 4*KiB, GiB)
+	between(l, "limits.outbox_frames", n.OutboxFrames, 1, large)
+	l.check(n.NodeQueueBytes == 0 || n.NodeQueueBytes >= n.WriteQueue && n.NodeQueueBytes <= 1024*TiB,
+		"limits.node_queue_bytes", fmt.Sprintf("must be 0, or at least limits.write_queue (%v) and at most %v, not %v",
+			n.WriteQueue, 1024*TiB, n.NodeQueueBytes), "limits.write_queue")
+}
+
+// namespaces checks the patterns, their order, and that every channel has one.
+func (l *loader) namespaces(c *Config) {
+	for i, ns := range c.Namespaces {
+		key := item("namespaces", i)
+		match := join(key, "match")
+		if ns.Match == "" {
+			l.check(false, match, `is required: a channel, a prefix and a *, or "*"`)
+		} else {
+			m := patternProblem(ns.Match, c.Limits.ChannelNameBytes)
+			l.check(m == "", match, m, "limits.channel_name_bytes")
+		}
+		for j, earlier := range c.Namespaces[:i] {
+			if covers(earlier.Match, ns.Match) {
+				l.check(false, match, fmt.Sprintf("is never reached: namespaces.%d (%s) matches all of it before", j, show(earlier.Match)))
+				break
+			}
+		}
+		between(l, join(key, "max_subscribers"), ns.MaxSubscribers, 0, 100*large)
+	}
+	last := len(c.Namespaces) - 1
+	if last < 0 || c.Namespaces[last].Match != "*" && !slices.ContainsFunc(c.Namespaces, func(n Namespace) bool { return n.Match == "*" }) {
+		l.check(false, "namespaces", `the last one must match "*", so that every channel has its options`)
+	}
+}
+
+// covers says that pattern a matches every channel that pattern b matches.
+func covers(a, b string) bool {
+	if a == "" {
+		return false
+	}
+	if prefix, ok := strings.CutSuffix(a, "*"); ok {
+		return strings.HasPrefix(strings.TrimSuffix(b, "*"), prefix)
+	}
+	return a == b
+}
