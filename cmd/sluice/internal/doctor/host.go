@@ -122,7 +122,7 @@ func readCgroupMemory(root fs.FS) *int64 {
 		if len(part) != 3 {
 			continue
 		}
-		mount, file := "", ""
+		var mount, file string
 		switch {
 		case part[0] == "0" && part[1] == "":
 			mount, file = "sys/fs/cgroup", "memory.max"

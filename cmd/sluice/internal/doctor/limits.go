@@ -53,7 +53,7 @@ func (h Host) limits() []Limit {
 		{
 			Name: "physical memory", Value: h.Memory, Connections: memory(h.Memory),
 			unit: inBytes, raise: addMemory,
-			Note: fmt.Sprintf("%s each, of %d %% of it", size(ProcessBytes+KernelBytes), MemoryPercent),
+			Note: fmt.Sprintf("%d %% of it, %s each", MemoryPercent, size(ProcessBytes+KernelBytes)),
 		},
 	}
 }

@@ -1,0 +1,112 @@
+# Sluice. `make` lists the targets. Tools are pinned here and run with
+# `go run module@version`: nothing is installed for good.
+
+SHELL         := bash
+.SHELLFLAGS   := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS     += --no-print-directory
+
+GO       ?= go
+FUZZTIME ?= 30s
+VERSION   = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT    = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build, then serve the demo on http://127.0.0.1:8080/
+	@exec bin/sluice serve
+
+.PHONY: build
+build: ## Build bin/sluice and bin/flood
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf bin bench/out gateway/interop/node_modules
+
+##@ Test
+
+.PHONY: test
+test: ## Run the tests; needs Go alone
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run the tests under the race detector (needs cc)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: check
+check: fmt vet lint vuln deps test ## All that a change must pass: fmt vet lint vuln deps test
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME each (30s)
+	@$(GO) test -list '^Fuzz' ./... \
+	| awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' \
+	| while read -r pkg name; do \
+	    echo "fuzz: $$pkg $$name"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+	  done
+
+.PHONY: interop
+interop: ## Drive a node with npm's ws client (needs node)
+	cd gateway/interop && npm ci --no-audit --no-fund
+	$(GO) test -count=1 -tags interop ./gateway/interop
+
+.PHONY: browser
+browser: ## Drive the demo in a headless Chromium (installs Debian's as root)
+	@command -v chromium >/dev/null || .ci/install chromium
+	$(GO) test -count=1 -tags browser ./gateway/interop/browser
+
+##@ Check, one by one
+
+.PHONY: fmt
+fmt: ## Fail on files that gofmt or gofumpt would change
+	@out=$$(gofmt -l . ; $(GO) run $(GOFUMPT) -l .); \
+	if [ -n "$$out" ]; then echo "not formatted (run: make format):"; sort -u <<<"$$out"; exit 1; fi
+
+.PHONY: format
+format: ## Format every file
+	$(GO) run $(GOFUMPT) -w .
+
+.PHONY: vet
+vet: ## Run go vet, the tagged tests included
+	$(GO) vet ./...
+	$(GO) vet -tags interop,browser ./gateway/interop/...
+
+.PHONY: lint
+lint: ## Run golangci-lint
+	$(GO) run $(GOLANGCI) run ./...
+
+.PHONY: vuln
+vuln: ## Run govulncheck; without a network it warns and passes
+	@.ci/vuln $(GO) run $(GOVULNCHECK) ./...
+
+.PHONY: deps
+deps: ## Hold every package to the import table
+	$(GO) test -run '^(TestImports|TestViolations)$$' ./gateway
+
+##@ Measure
+
+.PHONY: floor
+floor: ## Build bin/floor, the C server that the benchmarks measure against (needs cc)
+	@mkdir -p bin
+	$(or $(CC),cc) -std=gnu11 -O2 -Wall -Wextra -o bin/floor bench/floor/floor.c
+
+.PHONY: bench
+bench: ## Measure a node beside the floor; takes long
+	bench/run.sh
+
+.PHONY: bench-smoke
+bench-smoke: ## The same in a minute, to see that it runs
+	bench/run.sh smoke
