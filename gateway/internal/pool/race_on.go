@@ -1,0 +1,6 @@
+//go:build race
+
+package pool
+
+// poisoned: buffers are overwritten when they are Put.
+const poisoned = true
