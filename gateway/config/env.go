@@ -148,7 +148,7 @@ func (l *loader) set(path, text, source string) {
 				return
 			}
 			if v.Len() > n {
-				l.found(join(done, part), at)
+				l.places[join(done, part)] = at
 			}
 			v = e
 		default:
@@ -162,6 +162,7 @@ func (l *loader) set(path, text, source string) {
 		l.reject(at, path, m)
 		return
 	}
+	l.forget(path)
 	l.value(n, v, path, source)
 }
 

@@ -37,8 +37,8 @@ const maxFile = 1 << 20
 
 // Load builds the configuration and checks it. It returns either a valid
 // configuration, or all problems of all sources: the file's in the order of its
-// lines, then the others'. After a syntax error in the file, which hides what
-// else it says, that error is the only one.
+// lines, then the others'. When the file cannot be understood as a whole, as
+// after a syntax error, nothing but the file is looked at.
 //
 // The key in admin.api_key_file is read here and becomes admin.api_key.
 func Load(s Source) (*Config, Problems) {
@@ -59,6 +59,7 @@ func load(s Source, text []byte) (*Config, Problems) {
 		file:   s.File,
 		places: map[string]place{},
 		broken: map[string]bool{},
+		partly: map[string]bool{},
 	}
 	if !l.yaml(text) {
 		return nil, l.problems
@@ -114,8 +115,9 @@ type loader struct {
 	// places holds where each key that a source names was set last.
 	places map[string]place
 	// broken holds the keys whose value could not be taken; the old value is
-	// still in config, and no check of it makes sense.
-	broken   map[string]bool
+	// still in config, and no check of it makes sense. Partly holds the sections
+	// and lists around them.
+	broken, partly map[string]bool
 	problems Problems
 	// values counts what was read from YAML, aliases expanded: see maxValues.
 	values int
@@ -135,14 +137,15 @@ func (l *loader) report(at place, key, message string) {
 // reject is report for a value that could not be taken.
 func (l *loader) reject(at place, key, message string) {
 	l.broken[key] = true
+	for k := parent(key); k != ""; k = parent(k) {
+		l.partly[k] = true
+	}
 	l.report(at, key, message)
 }
 
-// found notes that a key was set, and forgets what was said about keys below it.
-func (l *loader) found(key string, at place) {
-	below := key + "."
-	maps.DeleteFunc(l.places, func(k string, _ place) bool { return strings.HasPrefix(k, below) })
-	l.places[key] = at
+// forget drops what is known of a key and of all below it: it is set anew.
+func (l *loader) forget(key string) {
+	maps.DeleteFunc(l.places, func(k string, _ place) bool { return k == key || strings.HasPrefix(k, key+".") })
 }
 
 // where returns the place of the first of the keys that a source set, else that

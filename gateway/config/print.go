@@ -2,11 +2,11 @@ package config
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -102,14 +102,5 @@ func plain(v reflect.Value) string {
 			return s
 		}
 	}
-	return quote(s)
-}
-
-// quote writes a text in double quotes. YAML's escapes include all of JSON's.
-func quote(s string) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string can always be encoded
-	return strings.TrimSuffix(b.String(), "\n")
+	return strconv.Quote(s) // its escapes mean the same in YAML
 }

@@ -19,7 +19,11 @@ const (
 	TiB      = 1024 * GiB
 )
 
-var errSize = errors.New("must be a size in bytes such as 65536, 64KiB or 1.5MiB")
+var (
+	errSize      = errors.New("must be a size in bytes such as 65536, 64KiB or 1.5MiB")
+	errSizeLarge = errors.New("must be less than 8388608TiB")
+	errSizeBytes = errors.New("must come to whole bytes")
+)
 
 // sizeUnit returns the bytes in a unit of Size: binary units, and the decimal
 // ones of disks and networks, which are not the same and are not taken for them.
@@ -60,11 +64,11 @@ func ParseSize(s string) (Size, error) {
 	n, err := strconv.ParseUint(whole, 10, 63)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, errors.New("is larger than any size can be (8388607TiB)")
+		return 0, errSizeLarge
 	case err != nil:
 		return 0, errSize
 	case n > math.MaxInt64/uint64(unit):
-		return 0, errors.New("is larger than any size can be (8388607TiB)")
+		return 0, errSizeLarge
 	}
 	size := Size(n) * unit
 	if !dot {
@@ -75,7 +79,7 @@ func ParseSize(s string) (Size, error) {
 		return 0, err
 	}
 	if size > math.MaxInt64-part {
-		return 0, errors.New("is larger than any size can be (8388607TiB)")
+		return 0, errSizeLarge
 	}
 	return size + part, nil
 }
@@ -95,7 +99,7 @@ func fractionOf(digits string, unit Size) (Size, error) {
 	}
 	// At most 1e6 * 2^40: no overflow.
 	if Size(n)*unit%scale != 0 {
-		return 0, errors.New("does not come to whole bytes")
+		return 0, errSizeBytes
 	}
 	return Size(n) * unit / scale, nil
 }

@@ -11,11 +11,28 @@ import (
 // a part in it: the problem is shown where one of them was set. When the value
 // of one of them could not be read, there is nothing to check.
 func (l *loader) check(ok bool, key, message string, others ...string) {
+	if ok {
+		return
+	}
 	keys := append([]string{key}, others...)
-	if ok || slices.ContainsFunc(keys, func(k string) bool { return l.broken[k] }) {
+	if slices.ContainsFunc(keys, l.isBroken) {
 		return
 	}
 	l.report(l.where(keys...), key, message)
+}
+
+// isBroken says that the value of a key, of a section around it or of a key
+// below it could not be read.
+func (l *loader) isBroken(key string) bool {
+	if l.partly[key] {
+		return true
+	}
+	for k := key; k != ""; k = parent(k) {
+		if l.broken[k] {
+			return true
+		}
+	}
+	return false
 }
 
 // between checks a number against its range, both ends included.
@@ -33,6 +50,11 @@ const (
 	day   = Duration(24 * time.Hour)
 	large = 1_000_000
 )
+
+// maxElements bounds the lists whose elements are compared with each other.
+const maxElements = 1000
+
+var tooMany = fmt.Sprintf("must have at most %d elements", maxElements)
 
 // validate checks the values, each by itself and against the others.
 func (l *loader) validate() {
@@ -88,6 +110,10 @@ func (l *loader) limits(c *Config) {
 
 // namespaces checks the patterns, their order, and that every channel has one.
 func (l *loader) namespaces(c *Config) {
+	if len(c.Namespaces) > maxElements {
+		l.check(false, "namespaces", tooMany)
+		return
+	}
 	for i, ns := range c.Namespaces {
 		key := item("namespaces", i)
 		match := join(key, "match")

@@ -11,6 +11,14 @@ import (
 // listeners checks the addresses against each other, and what they serve.
 func (l *loader) listeners(c *Config) {
 	l.check(len(c.Listeners) > 0, "listeners", "at least one listener is needed")
+	if len(c.Listeners) > maxElements {
+		l.check(false, "listeners", tooMany)
+		return
+	}
+	limits := c.Limits
+	if limits.ChannelNameBytes < 1 || limits.SubscriptionsPerConnection < 1 {
+		limits = Default().Limits // the limits are reported themselves, not all that exceeds them
+	}
 	for i, n := range c.Listeners {
 		key := item("listeners", i)
 		address := join(key, "address")
@@ -24,6 +32,10 @@ func (l *loader) listeners(c *Config) {
 		}
 		between(l, join(key, "backlog"), n.Backlog, 1, 65535)
 		l.check(len(n.Endpoints) > 0, join(key, "endpoints"), "at least one endpoint is needed")
+		if len(n.Endpoints) > maxElements {
+			l.check(false, join(key, "endpoints"), tooMany)
+			continue
+		}
 		for j, e := range n.Endpoints {
 			for k, other := range n.Endpoints[:j] {
 				if other.Path == e.Path {
@@ -31,7 +43,7 @@ func (l *loader) listeners(c *Config) {
 					break
 				}
 			}
-			l.endpoint(e, item(join(key, "endpoints"), j), c.Limits)
+			l.endpoint(e, item(join(key, "endpoints"), j), limits)
 		}
 	}
 }
@@ -41,15 +53,15 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 	m := pathProblem(e.Path)
 	l.check(m == "", join(key, "path"), m)
 	channels := join(key, "channels")
+	seen := map[string]int{}
 	for i, name := range e.Channels {
 		m := channelProblem(name, limits.ChannelNameBytes)
 		l.check(m == "", item(channels, i), m, "limits.channel_name_bytes")
-		for j, other := range e.Channels[:i] {
-			if other == name {
-				l.check(false, item(channels, i), fmt.Sprintf("%s is listed already, at channels.%d", show(name), j))
-				break
-			}
+		if first, twice := seen[name]; twice {
+			l.check(false, item(channels, i), fmt.Sprintf("%s is listed already, at channels.%d", show(name), first))
+			continue
 		}
+		seen[name] = i
 	}
 	l.check(len(e.Channels) <= limits.SubscriptionsPerConnection, channels,
 		fmt.Sprintf("lists %d channels, and limits.subscriptions_per_connection is %d", len(e.Channels), limits.SubscriptionsPerConnection),
