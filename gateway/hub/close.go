@@ -2,11 +2,21 @@ package hub
 
 import "sluice/gateway/metrics"
 
-// Send gives an encoded frame to s alone (a pong, a reply), behind everything
-// that was posted for s before. The frame is kept.
-func (s *Subscriber) Send(f *Frame) {
-	s.shard.post(item{kind: itemSend, sub: s, frame: f})
+// Reply gives an encoded control frame to s alone (a pong), behind everything
+// that was posted for s before. The frame is kept. Where earlier ones still
+// wait because the client does not read, the newest wins (RFC 6455 section
+// 5.5.3 allows it), so that a flood of pings cannot fill a queue.
+func (s *Subscriber) Reply(frame []byte) {
+	if s.replies.Load() >= maxReplies {
+		return
+	}
+	s.replies.Add(1)
+	s.shard.post(item{kind: itemReply, sub: s, frame: NewFrame(frame)})
 }
+
+// maxReplies is how many replies of one connection may wait in the shard's
+// inbox: more than a well-behaved client ever asks for at once.
+const maxReplies = 32
 
 // Close ends s's connection politely: s gets what was posted for it before,
 // then the encoded close frame, then nothing; when the frame has left, the

@@ -4,10 +4,9 @@ package hub
 // connection's shard calls Send and Finish, so that frames never interleave.
 type Conn interface {
 	// Send hands p to the kernel, or queues a copy of what the kernel does not
-	// take; it never blocks and never keeps p. It returns how many bytes it
-	// queued; each is reported to Subscriber.Wrote when it has left, or is
-	// lost with the connection.
-	Send(p []byte) (queued int)
+	// take; it never blocks and never keeps p. What it queues it announces to
+	// Subscriber.Queue first, and reports to Subscriber.Wrote when it has left.
+	Send(p []byte)
 	// Finish says that no Send follows: once all queued bytes have left, the
 	// writing side of the socket is shut down.
 	Finish()

@@ -11,6 +11,9 @@ func (sh *shard) round() {
 	sh.gather = n > 1
 	for i := range n {
 		r := sh.dirty[i]
+		if r == nil {
+			continue // a round that a panic ended
+		}
 		sh.serve(r)
 		if r.idle() {
 			r.dirty = false
@@ -37,7 +40,7 @@ func (sh *shard) serve(r *run) {
 		r.cut(sh.batchBytes, &sh.buffers)
 		sh.cell.ObserveBatch(len(b.frames))
 	}
-	sh.send1(r, min(r.cursor+sh.slice, len(r.subs)))
+	sh.sendSlice(r, min(r.cursor+sh.slice, len(r.subs)))
 	if r.cursor < len(r.subs) {
 		return
 	}
@@ -48,15 +51,16 @@ func (sh *shard) serve(r *run) {
 	r.finish(&sh.buffers)
 }
 
-// send1 gives the batch to the subscribers from the cursor to end.
+// sendSlice gives the batch to the subscribers from the cursor to end.
 //
 // hot: per subscriber one look at its state and one Send.
-func (sh *shard) send1(r *run, end int) {
+func (sh *shard) sendSlice(r *run, end int) {
 	b := &r.batch
 	limit := int32(sh.hub.settings.Load().WriteQueue - len(b.bytes))
 	writes := 0
-	for ; r.cursor < end; r.cursor++ {
+	for r.cursor < end {
 		e := &r.subs[r.cursor]
+		r.cursor++ // first, so that a panic in Send is not met again
 		s := e.sub
 		if s.flags != 0 || s.out != nil || e.from > b.first || b.special || sh.gather && s.several() {
 			sh.sendOne(r, e)
@@ -135,8 +139,9 @@ func (f *Frame) isFor(s *Subscriber, ch *channel) bool {
 	return true
 }
 
-// send gives one frame to s alone, behind whatever it is owed.
-func (sh *shard) send(s *Subscriber, f *Frame) {
+// control gives a ping or a pong to s alone, behind whatever it is owed. It
+// takes the place of one that still waits.
+func (sh *shard) control(s *Subscriber, f *Frame) {
 	if s.flags&(flagClosing|flagDoomed|flagGone) != 0 {
 		return
 	}
@@ -145,6 +150,9 @@ func (sh *shard) send(s *Subscriber, f *Frame) {
 		s.conn.Send(f.bytes)
 		sh.sent(1, 0, len(f.bytes))
 		return
+	}
+	if s.out != nil {
+		sh.dropControl(s)
 	}
 	sh.enqueue(s, nil, []*Frame{f})
 	sh.flush(s)

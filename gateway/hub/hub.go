@@ -189,6 +189,9 @@ func (h *Hub) tick() {
 	}
 }
 
+// Now is the hub's coarse time, in ticks.
+func (h *Hub) Now() uint32 { return h.now.Load() }
+
 // ticks converts d to ticks, rounding up; 0 stays 0.
 func ticks(d time.Duration) uint32 {
 	return uint32((d + TickInterval - 1) / TickInterval)

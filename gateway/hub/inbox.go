@@ -13,7 +13,7 @@ const (
 	itemAttach                      // sub is new
 	itemSubscribe                   // sub joins ch
 	itemUnsubscribe                 // sub leaves ch
-	itemSend                        // frame goes to sub alone
+	itemReply                       // the control frame goes to sub alone
 	itemClose                       // sub gets frame as its last one, for reason n
 	itemReady                       // sub's socket has room again
 	itemDetach                      // sub's connection has ended

@@ -29,7 +29,7 @@ func (sh *shard) tick() {
 			case ping > 0 && silent >= ping && now-c.pinged[i] >= ping:
 				if s := c.subs[i]; s != nil {
 					c.pinged[i] = now
-					sh.send(s, NewFrame(sh.hub.codecs[s.variant].Ping))
+					sh.control(s, NewFrame(sh.hub.codecs[s.variant].Ping))
 				}
 			}
 		}

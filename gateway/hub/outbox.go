@@ -117,6 +117,17 @@ func (sh *shard) drop(s *Subscriber, i int, reason metrics.DropReason) {
 	sh.cell.Drops[reason].Add(1)
 }
 
+// dropControl removes the control frame that waits in s's outbox, if there is one.
+func (sh *shard) dropControl(s *Subscriber) {
+	for i, w := range s.out.waiting[s.out.head:] {
+		if w.run == nil {
+			sh.queuedBytes.Add(-int64(len(w.frame.bytes)))
+			s.out.remove(i)
+			return
+		}
+	}
+}
+
 // empty drops all of s's outbox, for a reason.
 func (sh *shard) empty(s *Subscriber, reason metrics.DropReason) {
 	o := s.out

@@ -143,8 +143,9 @@ func (sh *shard) apply(it *item) {
 		if sub := it.sub.find(it.ch); sub != nil {
 			sh.leave(it.sub, sub)
 		}
-	case itemSend:
-		sh.send(it.sub, it.frame)
+	case itemReply:
+		it.sub.replies.Add(-1)
+		sh.control(it.sub, it.frame)
 	case itemClose:
 		sh.close(it.sub, it.frame, metrics.CloseReason(it.n))
 	case itemReady:

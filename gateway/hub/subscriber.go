@@ -22,6 +22,7 @@ type Subscriber struct {
 
 	// Shared.
 	queued  atomic.Int32 // bytes given to Conn.Send that the kernel has not taken
+	replies atomic.Int32 // replies in the shard's inbox
 	waiting atomic.Bool  // the shard wants to hear when queued is low again
 	life    atomic.Uint32
 }

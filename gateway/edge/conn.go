@@ -1,0 +1,118 @@
+package edge
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/lesismal/nbio"
+
+	"sluice/gateway/session"
+)
+
+// conn joins nbio's connection to our session; it is all that Sluice allocates
+// for a connection, and is reached from nbio.Conn.Session.
+//
+// Only the connection's poller closes it. nbio's events carry nothing but the
+// descriptor, so a close from elsewhere could make an event that is already on
+// its way hit the next connection with the same number. Everyone else shuts
+// the socket down, which wakes the poller.
+type conn struct {
+	session.Session
+
+	// Static after OnOpen.
+	nc   *nbio.Conn
+	edge *Edge
+
+	// Owned by the poller.
+	opening *opening // what the handshake needs; nil once it is over
+
+	phase    atomic.Uint32
+	finished atomic.Bool // Finish was called: shut down when nothing is queued
+}
+
+// Phases of a connection.
+const (
+	phaseHandshake uint32 = iota
+	phaseOpen
+	phaseDiscard // an HTTP answer was given: what still comes is thrown away
+	phaseClosed
+)
+
+// Send implements hub.Conn. Its caller is the only writer of the connection:
+// the poller during the handshake, then the hub's shard.
+//
+// hot: one lock, one system call.
+func (c *conn) Send(p []byte) {
+	nc := c.nc
+	nc.Lock() // nbio's; also what keeps the descriptor from being closed and reused meanwhile
+	if closed, _ := nc.IsClosed(); closed {
+		nc.Unlock()
+		return
+	}
+	if c.Queued() == 0 {
+		n, errno := send(nc.Hash(), p)
+		if n == len(p) || errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
+			nc.Unlock() // all gone; or a broken connection, which the poller sees, too
+			return
+		}
+		p = p[n:]
+	}
+	c.Queue(len(p)) // before anyone can look at Queued again
+	nc.Unlock()
+	_, _ = nc.Write(p) // copies p into nbio's queue
+}
+
+// Finish implements hub.Conn.
+func (c *conn) Finish() {
+	c.nc.Lock()
+	c.finished.Store(true)
+	if c.Queued() == 0 {
+		c.shutdown(syscall.SHUT_WR)
+	}
+	c.nc.Unlock()
+}
+
+// Abort implements hub.Conn.
+func (c *conn) Abort() {
+	c.nc.Lock()
+	c.shutdown(syscall.SHUT_RDWR)
+	c.nc.Unlock()
+}
+
+// shutdown shuts the socket down, unless it is closed. The connection's lock is held.
+func (c *conn) shutdown(how int) {
+	if closed, _ := c.nc.IsClosed(); !closed {
+		_ = syscall.Shutdown(c.nc.Hash(), how)
+	}
+}
+
+// written is nbio's report that n bytes have left. The connection's lock is held.
+//
+// hot: it counts; what has to be done elsewhere is posted.
+func (c *conn) written(n int) {
+	if c.Wrote(n) == 0 && c.finished.Load() {
+		c.shutdown(syscall.SHUT_WR)
+	}
+}
+
+// RemoteAddr implements hub.Conn. The address is asked from the kernel: it is
+// rarely wanted, and a copy would be held for every connection.
+func (c *conn) RemoteAddr() string {
+	c.nc.Lock()
+	defer c.nc.Unlock()
+	if closed, _ := c.nc.IsClosed(); closed {
+		return ""
+	}
+	sa, err := syscall.Getpeername(c.nc.Hash())
+	if err != nil {
+		return ""
+	}
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *syscall.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
+	}
+	return ""
+}

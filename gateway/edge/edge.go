@@ -1,0 +1,242 @@
+// Package edge is where connections come in: it owns the listeners, nbio's
+// event loop and the HTTP upgrade, and turns sockets into sessions. It is the
+// only package that knows nbio, and it uses only its Engine and Conn.
+//
+// What nbio v1.6.12 needs to be handled with care is written where it is
+// handled; each rule has a test in nbio_test.go.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lesismal/nbio"
+	"github.com/lesismal/nbio/logging"
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/internal/deadline"
+	"sluice/gateway/internal/pool"
+	"sluice/gateway/metrics"
+	"sluice/gateway/session"
+)
+
+// Options configure an Edge.
+type Options struct {
+	Listeners []Listener
+	// Pollers is the number of goroutines that wait in epoll.
+	Pollers int
+	// ReadBuffer is the size in bytes of each poller's buffer.
+	ReadBuffer int
+	// MaxConnections refuses connections above it.
+	MaxConnections int
+	// MaxQueue is the most bytes that nbio holds for one connection: a backstop
+	// above what the hub lets wait. A write beyond it would close the connection.
+	MaxQueue int
+	Settings Settings
+	Metrics  *metrics.Cell
+	Log      zerolog.Logger
+}
+
+// Settings are what can be changed while the edge runs.
+type Settings struct {
+	// HandshakeTimeout is from the accept to the complete upgrade request.
+	HandshakeTimeout time.Duration
+	// HeaderBytes bounds the upgrade request.
+	HeaderBytes int
+}
+
+// Listener is one address and what is served there.
+type Listener struct {
+	Address   string
+	ReusePort bool
+	Backlog   int
+	Endpoints []*Endpoint
+}
+
+// Endpoint is what clients find at one path.
+type Endpoint struct {
+	// Static.
+	Path     string
+	Session  *session.Endpoint
+	Greeting []byte // an encoded frame, sent with the 101; nil for none
+	Page     []byte // answers a plain GET; nil for 404
+	PageType string // its Content-Type
+
+	// Origins may be replaced while the edge runs.
+	Origins atomic.Pointer[[]string]
+}
+
+// Edge accepts connections and runs the event loop.
+type Edge struct {
+	// Static after New.
+	options   Options
+	cell      *metrics.Cell
+	log       zerolog.Logger
+	engine    *nbio.Engine
+	listeners []*listener
+
+	settings    atomic.Pointer[Settings]
+	connections atomic.Int64 // accepted and not yet closed
+	handshaking atomic.Int64 // of them, not open yet
+	draining    atomic.Bool
+	start       time.Time
+
+	timeouts handshakeTimeouts
+	stop     chan struct{}
+	started  bool
+	stopOnce sync.Once
+	wg       sync.WaitGroup // acceptors and the clock
+}
+
+// handshakeTimeouts are the ends of handshakes under way, in order.
+type handshakeTimeouts struct {
+	// Guarded by mu.
+	mu    sync.Mutex
+	queue deadline.Queue[*conn]
+}
+
+// handshakeGrain is how exact handshake timeouts are.
+const handshakeGrain = 100 * time.Millisecond
+
+// New opens the listeners. Nothing is accepted before Start.
+func New(o Options) (*Edge, error) {
+	logging.SetLogger(quiet{}) // nbio's own messages tell nothing that our metrics and logs do not
+	e := &Edge{options: o, cell: o.Metrics, log: o.Log, start: time.Now(), stop: make(chan struct{})}
+	e.settings.Store(&o.Settings)
+	for i := range o.Listeners {
+		l, err := listen(context.Background(), e, &o.Listeners[i])
+		if err != nil {
+			e.closeListeners()
+			return nil, err
+		}
+		e.listeners = append(e.listeners, l)
+	}
+	// One Engine with several pollers, level-triggered, reading in OnRead. Every
+	// other mode of v1.6.12 spins, drops bytes or spends a goroutine.
+	e.engine = nbio.NewEngine(nbio.Config{
+		Name:               "sluice",
+		Network:            "tcp",
+		NPoller:            o.Pollers,
+		ReadBufferSize:     o.ReadBuffer,
+		MaxWriteBufferSize: o.MaxQueue,
+		EpollMod:           nbio.EPOLLLT,
+		BodyAllocator:      pool.Allocator{},
+	})
+	e.engine.OnOpen(e.onOpen)
+	e.engine.OnRead(e.onRead)
+	e.engine.OnClose(e.onClose)
+	e.engine.OnWrittenSize(func(nc *nbio.Conn, _ []byte, n int) {
+		if c, ok := nc.Session().(*conn); ok {
+			c.written(n)
+		}
+	})
+	return e, nil
+}
+
+// Start starts the event loop and the acceptors.
+func (e *Edge) Start() error {
+	if err := e.engine.Start(); err != nil {
+		e.closeListeners()
+		return fmt.Errorf("edge: start the event loop: %w", err)
+	}
+	e.started = true
+	e.wg.Add(len(e.listeners) + 1)
+	for _, l := range e.listeners {
+		go l.accept()
+	}
+	go e.clock()
+	return nil
+}
+
+// Configure replaces the settings.
+func (e *Edge) Configure(s Settings) { e.settings.Store(&s) }
+
+// Drain refuses new connections and upgrades from now on. Open connections are
+// not touched.
+func (e *Edge) Drain() {
+	e.draining.Store(true)
+	e.closeListeners()
+}
+
+// Stop closes what is still open and waits for the edge's goroutines. It is idempotent.
+func (e *Edge) Stop(ctx context.Context) error {
+	var err error
+	e.stopOnce.Do(func() {
+		e.Drain()
+		close(e.stop)
+		e.wg.Wait()
+		if e.started {
+			err = e.engine.Shutdown(ctx)
+		}
+	})
+	return err
+}
+
+// Addresses are where the listeners listen.
+func (e *Edge) Addresses() []string {
+	var list []string
+	for _, l := range e.listeners {
+		list = append(list, l.ln.Addr().String())
+	}
+	return list
+}
+
+// Connections is how many sockets clients hold, and how many of them are not (yet) WebSockets.
+func (e *Edge) Connections() (all, handshaking int) {
+	return int(e.connections.Load()), int(e.handshaking.Load())
+}
+
+func (e *Edge) closeListeners() {
+	for _, l := range e.listeners {
+		_ = l.ln.Close()
+	}
+}
+
+// now is the edge's clock in milliseconds.
+func (e *Edge) now() int64 { return time.Since(e.start).Milliseconds() }
+
+// clock ends handshakes that take too long.
+func (e *Edge) clock() {
+	defer e.wg.Done()
+	t := time.NewTicker(handshakeGrain)
+	defer t.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-t.C:
+			e.expire()
+		}
+	}
+}
+
+func (e *Edge) expire() {
+	now := e.now()
+	for {
+		e.timeouts.mu.Lock()
+		c, ok := e.timeouts.queue.Expired(now)
+		e.timeouts.mu.Unlock()
+		if !ok {
+			return
+		}
+		if p := c.phase.Load(); p == phaseHandshake || p == phaseDiscard {
+			c.Abort()
+		}
+	}
+}
+
+// ErrAddress: a listener's address could not be bound.
+var ErrAddress = errors.New("edge: cannot listen")
+
+// quiet is nbio's logger.
+type quiet struct{}
+
+func (quiet) SetLevel(int)         {}
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}

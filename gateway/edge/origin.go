@@ -1,0 +1,61 @@
+package edge
+
+import "strings"
+
+// originAllowed says whether a page of this origin may connect. An absent
+// Origin is no browser's, and is let in: the check protects users of browsers
+// from other sites (RFC 6455 section 10.2). An empty list means the same host
+// and port as the request's own.
+func originAllowed(origin, host string, allow []string) bool {
+	if origin == "" {
+		return true
+	}
+	scheme, rest, ok := strings.Cut(origin, "://")
+	if !ok && !anyOrigin(allow) {
+		return false // "null", and what is no origin at all
+	}
+	if len(allow) == 0 {
+		return strings.EqualFold(withoutPort(rest, scheme), withoutPort(host, scheme))
+	}
+	for _, a := range allow {
+		if a == "*" || strings.EqualFold(a, origin) || subdomain(a, origin) {
+			return true
+		}
+	}
+	return false
+}
+
+func anyOrigin(allow []string) bool {
+	for _, a := range allow {
+		if a == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutPort removes the port that the scheme implies.
+func withoutPort(host, scheme string) string {
+	switch {
+	case strings.EqualFold(scheme, "http"):
+		return strings.TrimSuffix(host, ":80")
+	case strings.EqualFold(scheme, "https"):
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+// subdomain matches patterns like https://*.example.com: any subdomain, with a
+// label boundary.
+func subdomain(pattern, origin string) bool {
+	scheme, domain, ok := strings.Cut(pattern, "://*.")
+	if !ok {
+		return false
+	}
+	prefix := scheme + "://"
+	if len(origin) <= len(prefix)+len(domain)+1 || !strings.EqualFold(origin[:len(prefix)], prefix) {
+		return false
+	}
+	at := len(origin) - len(domain)
+	return origin[at-1] == '.' && strings.EqualFold(origin[at:], domain)
+}

@@ -1,0 +1,114 @@
+package edge
+
+import (
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/lesismal/nbio"
+
+	"sluice/gateway/metrics"
+)
+
+// maxReads bounds the reads of one event. It is more than a socket's receive
+// buffer holds: after a FIN nbio closes the connection when onRead returns, so
+// whatever the peer sent before it left has to be read now.
+const maxReads = 256
+
+// onRead is called on the poller's goroutine for a readable connection. nbio's
+// own read loop would stop after three reads, and read through the scheduler.
+//
+// hot: the whole way in happens here, on the poller's shared buffer.
+func (e *Edge) onRead(nc *nbio.Conn) {
+	c, ok := nc.Session().(*conn)
+	if !ok {
+		return
+	}
+	defer e.guard(c)
+	buf := e.engine.PollerBuffer(nc)
+	published := false
+	for range maxReads {
+		n, errno := c.read(buf)
+		if n > 0 {
+			e.cell.BytesIn.Add(uint64(n))
+			if c.data(buf[:n]) {
+				published = true
+			}
+		}
+		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
+			_ = nc.CloseWithError(errno)
+			break
+		}
+		if n < len(buf) && errno != syscall.EINTR {
+			break
+		}
+	}
+	if published {
+		// The next thing this goroutine does is to block in epoll_wait, and
+		// its processor would go with it until the runtime takes it back,
+		// 20 us to 10 ms later: let the shards have it first.
+		runtime.Gosched()
+	}
+}
+
+// read takes what the socket has.
+func (c *conn) read(p []byte) (n int, errno syscall.Errno) {
+	c.nc.Lock()
+	defer c.nc.Unlock()
+	if closed, _ := c.nc.IsClosed(); closed {
+		return 0, 0
+	}
+	return receive(c.nc.Hash(), p)
+}
+
+// data handles bytes from the client. b is the poller's buffer.
+func (c *conn) data(b []byte) (published bool) {
+	switch c.phase.Load() {
+	case phaseHandshake:
+		return c.handshake(b)
+	case phaseOpen:
+		return c.Feed(b)
+	default:
+		return false
+	}
+}
+
+// guard keeps a panic in a connection's path from ending the process: it ends
+// the connection.
+func (e *Edge) guard(c *conn) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	e.cell.Panics.Add(1)
+	e.log.Error().Interface("err", p).Bytes("stack", debug.Stack()).Msg("panic in a connection")
+	if c.phase.CompareAndSwap(phaseOpen, phaseDiscard) {
+		c.Close(nil, metrics.ClosePanic)
+		return
+	}
+	if c.phase.CompareAndSwap(phaseHandshake, phaseDiscard) {
+		e.failed(metrics.HandshakePanic)
+	}
+	_ = c.nc.Close()
+}
+
+// onClose is nbio's report that a connection has ended. It comes on one
+// goroutine for all connections, and may overlap onRead of the same one: so it
+// leaves what the poller owns alone.
+func (e *Edge) onClose(nc *nbio.Conn, _ error) {
+	c, ok := nc.Session().(*conn)
+	if !ok {
+		return
+	}
+	if c.phase.Swap(phaseClosed) == phaseHandshake {
+		e.failed(metrics.HandshakeLost)
+	}
+	c.Detach()
+	e.connections.Add(-1)
+}
+
+// failed counts a handshake that came to nothing.
+func (e *Edge) failed(why metrics.HandshakeFailure) {
+	e.handshaking.Add(-1)
+	e.cell.HandshakeFailures[why].Add(1)
+}

@@ -1,0 +1,110 @@
+package edge
+
+import (
+	"errors"
+	"strconv"
+
+	"sluice/gateway/internal/pool"
+	"sluice/gateway/metrics"
+	"sluice/gateway/session"
+	"sluice/gateway/ws"
+)
+
+// opening is what a connection needs until it is a WebSocket.
+type opening struct {
+	listener *listener
+	gathered []byte // the request so far, when it did not come in one piece
+}
+
+// handshake takes bytes of the upgrade request. Most requests lie whole in b;
+// the others are gathered, up to the limit on their size.
+func (c *conn) handshake(b []byte) (published bool) {
+	op := c.opening
+	if op.gathered != nil {
+		op.gathered = append(op.gathered, b...)
+		b = op.gathered
+	}
+	limits := ws.HandshakeLimits{HeaderBytes: c.edge.settings.Load().HeaderBytes}
+	req, n, err := ws.ParseRequest(&limits, b)
+	if err != nil {
+		c.reject(err)
+		return false
+	}
+	if n == 0 {
+		if op.gathered == nil {
+			op.gathered = append([]byte(nil), b...)
+		}
+		return false
+	}
+	ep := op.listener.route(req.Path)
+	switch {
+	case ep == nil:
+		c.answer(404, "text/plain; charset=utf-8", []byte("404: there is nothing at this path\n"), "", metrics.HandshakeNotFound)
+	case !req.Upgrade:
+		c.page(ep, &req)
+	default:
+		return c.upgrade(ep, &req, b[n:])
+	}
+	return false
+}
+
+// route finds the endpoint of a path.
+func (l *listener) route(path string) *Endpoint {
+	for _, ep := range l.endpoints {
+		if ep.Path == path {
+			return ep
+		}
+	}
+	return nil
+}
+
+// upgrade makes the connection a WebSocket. rest is what came behind the
+// request: frames, once the 101 is on its way.
+func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bool) {
+	if c.edge.draining.Load() {
+		c.answer(503, "text/plain; charset=utf-8", []byte("503: this node is shutting down\n"), "Retry-After: 1\r\n", metrics.HandshakeDraining)
+		return false
+	}
+	if !originAllowed(req.Origin, req.Host, *ep.Origins.Load()) {
+		c.answer(403, "text/plain; charset=utf-8", []byte("403: this origin may not connect (see the endpoint's origins)\n"), "", metrics.HandshakeOrigin)
+		return false
+	}
+	channels, err := ep.Session.Admit(req.RawQuery)
+	if err != nil {
+		status := 403
+		if errors.Is(err, session.ErrSubscriptions) {
+			status = 400
+		}
+		c.answer(status, "text/plain; charset=utf-8", []byte(strconv.Itoa(status)+": "+err.Error()+"\n"), "", metrics.HandshakeChannel)
+		return false
+	}
+	buf := pool.Get(512 + len(ep.Greeting))
+	out := append(ws.AppendUpgradeResponse((*buf)[:0], req, ""), ep.Greeting...)
+	c.Send(out)
+	pool.Put(buf)
+
+	c.opening = nil
+	c.edge.handshaking.Add(-1)
+	c.edge.cell.Handshakes.Add(1)
+	c.Open(ep.Session, c, channels)
+	if !c.phase.CompareAndSwap(phaseHandshake, phaseOpen) {
+		return false // ended meanwhile
+	}
+	if len(rest) > 0 {
+		return c.Feed(rest)
+	}
+	return false
+}
+
+// reject answers a request that is not one.
+func (c *conn) reject(err error) {
+	var re *ws.RequestError
+	if !errors.As(err, &re) {
+		re = &ws.RequestError{Status: 400, Reason: err.Error()}
+	}
+	why := metrics.HandshakeBadRequest
+	if re.Status == 431 {
+		why = metrics.HandshakeTooLarge
+	}
+	c.answer(re.Status, "text/plain; charset=utf-8", []byte(strconv.Itoa(re.Status)+": "+re.Reason+"\n"), re.Header, why)
+}

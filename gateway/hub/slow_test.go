@@ -1,0 +1,292 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/gateway/metrics"
+)
+
+// policy makes a rig whose outboxes hold 4 frames, behind a queue of 20 bytes.
+func policy(t *testing.T, p SlowConsumer) *rig {
+	return newRig(t, func(o *Options) {
+		o.Settings.WriteQueue = 20
+		o.Settings.OutboxFrames = 4
+		o.Settings.Namespace = func(string) Namespace { return Namespace{SlowConsumer: p} }
+	})
+}
+
+// overrun publishes n numbered messages, one at a time, with the client's socket blocked.
+func overrun(r *rig, c *fakeConn, n int) {
+	c.blocked = true
+	for i := range n {
+		r.publish(fmt.Sprintf("message-%02d", i), "a") // 14 bytes with the header
+		r.settled()
+	}
+}
+
+func TestSlowDropOldest(t *testing.T) {
+	r := policy(t, SlowDropOldest)
+	c, fast := r.client("a"), r.client("a")
+	overrun(r, c, 10)
+	if st := r.Stats(); st.QueuedBytes != 14+4*14 {
+		t.Errorf("%d bytes wait, want one in the queue and 4 in the outbox", st.QueuedBytes)
+	}
+	c.unblock()
+	r.settled()
+	wantMessages(t, "slow", c, "message-00", "message-06", "message-07", "message-08", "message-09")
+	if n := r.drops(metrics.DropOldest); n != 5 {
+		t.Errorf("%d drops counted, want 5", n)
+	}
+	if len(fast.messages()) != 10 {
+		t.Error("the fast one lost messages")
+	}
+	if st := r.Stats(); st.QueuedBytes != 0 {
+		t.Errorf("%d bytes still count as waiting", st.QueuedBytes)
+	}
+}
+
+func TestSlowLatest(t *testing.T) {
+	r := policy(t, SlowLatest)
+	c := r.client("a")
+	overrun(r, c, 10)
+	c.unblock()
+	r.settled()
+	wantMessages(t, "slow", c, "message-00", "message-09")
+	if n := r.drops(metrics.DropLatest); n != 8 {
+		t.Errorf("%d drops counted, want 8", n)
+	}
+}
+
+func TestSlowDisconnect(t *testing.T) {
+	r := policy(t, SlowDisconnect)
+	c, fast := r.client("a"), r.client("a")
+	overrun(r, c, 10)
+	c.unblock()
+	r.settled()
+	wantMessages(t, "slow", c, "message-00", "close slow")
+	if !c.finished {
+		t.Error("not finished")
+	}
+	c.sub.Detach()
+	r.settled()
+	if n := r.closed(metrics.CloseSlow); n != 1 {
+		t.Errorf("%d closes counted", n)
+	}
+	if n := r.drops(metrics.DropSlowDisconnect); n != 4 {
+		t.Errorf("%d drops counted, want 4", n)
+	}
+	if len(fast.messages()) != 10 {
+		t.Error("the fast one lost messages")
+	}
+}
+
+// A queue that empties in time loses nothing, whatever the policy.
+func TestSlowButInTime(t *testing.T) {
+	for _, p := range []SlowConsumer{SlowDisconnect, SlowDropOldest} {
+		r := policy(t, p)
+		c := r.client("a")
+		var want []string
+		for round := range 5 {
+			c.blocked = true
+			for i := range 5 {
+				text := fmt.Sprintf("message-%d%d", round, i)
+				r.publish(text, "a")
+				want = append(want, text)
+				r.settled()
+			}
+			c.unblock()
+			r.settled()
+		}
+		wantMessages(t, "client", c, want...)
+	}
+}
+
+func TestNodeQueueBudget(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Settings.WriteQueue = 20
+		o.Settings.NodeQueueBytes = 100
+		o.Settings.OutboxFrames = 1000
+		o.Settings.Namespace = func(string) Namespace { return Namespace{SlowConsumer: SlowDropOldest} }
+	})
+	a, b := r.client("a"), r.client("a")
+	a.blocked, b.blocked = true, true
+	for i := range 20 {
+		r.publish(fmt.Sprintf("message-%02d", i), "a")
+		r.settled()
+	}
+	if st := r.Stats(); st.QueuedBytes > 100+2*14 {
+		t.Errorf("%d bytes wait, the budget is 100", st.QueuedBytes)
+	}
+	if r.drops(metrics.DropNodeQueue) == 0 {
+		t.Error("no drop was counted")
+	}
+}
+
+// Replies to a client that does not read take no room: the newest wins.
+func TestRepliesDoNotPileUp(t *testing.T) {
+	r := policy(t, SlowDisconnect)
+	c := r.client("a")
+	r.settled()
+	c.blocked = true
+	r.publish("x", "a")
+	r.settled()
+	for i := range 100 {
+		c.sub.Reply(frameOf(fmt.Sprint("pong ", i)))
+		r.settled()
+	}
+	c.unblock()
+	r.settled()
+	got := c.messages()
+	if len(got) > 3 || got[len(got)-1] != "pong 99" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A close frame comes after everything that was published before it, also when
+// the batch is on its way or waits in an outbox.
+func TestCloseComesLast(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Slice = 1; o.Settings.WriteQueue = 20 })
+	var clients []*fakeConn
+	for range 5 {
+		clients = append(clients, r.client("a", "b"))
+	}
+	clients[4].blocked = true
+	r.settled()
+	release := r.stall()
+	r.publish("message-a1", "a")
+	r.publish("message-b1", "b")
+	r.publish("message-a2", "a")
+	for _, c := range clients[1:] {
+		c.sub.Close(nil, metrics.CloseDrain)
+	}
+	r.publish("message-a3", "a")
+	release()
+	r.settled()
+	clients[4].unblock()
+	r.settled()
+	for i, c := range clients[1:] {
+		wantMessages(t, fmt.Sprint("client ", i+1), c, "message-a1", "message-a2", "message-b1", "close drain")
+		if !c.finished {
+			t.Errorf("client %d is not finished", i+1)
+		}
+	}
+	if got := len(clients[0].messages()); got != 4 {
+		t.Errorf("the one that stays got %d messages, want 4", got)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Shards = 2 })
+		var clients []*fakeConn
+		for range 100 {
+			clients = append(clients, r.client("a"))
+		}
+		r.publish("last words", "a")
+		done := make(chan int)
+		start := time.Now()
+		go func() { done <- r.Drain(t.Context(), 10*time.Second) }()
+		gone := func() (n int) {
+			for _, c := range clients {
+				c.mu.Lock()
+				if c.finished {
+					n++
+					c.sub.Detach()
+				}
+				c.mu.Unlock()
+			}
+			return n
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n := gone(); n < 45 || n > 55 {
+			t.Errorf("%d of 100 closed after half of the period", n)
+		}
+		for gone() < 100 {
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+		}
+		if left := <-done; left != 0 {
+			t.Errorf("%d left", left)
+		}
+		if d := time.Since(start); d < 9*time.Second || d > 11*time.Second {
+			t.Errorf("took %v, want the period of 10s", d)
+		}
+		for i, c := range clients {
+			wantMessages(t, fmt.Sprint("client ", i), c, "last words", "close drain")
+		}
+		r.Stop()
+	})
+}
+
+func TestDrainGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		c := r.client("a") // never leaves
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if left := r.Drain(ctx, 0); left != 1 {
+			t.Errorf("%d left, want 1", left)
+		}
+		if !c.aborted { // by the close timeout of 1 s
+			t.Error("not aborted")
+		}
+		r.Stop()
+	})
+}
+
+func TestKeepalive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) {
+			o.Settings.PingInterval = 25 * time.Second
+			o.Settings.Timeout = 60 * time.Second
+		})
+		silent, alive := r.client("a"), r.client("a")
+		for range 80 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			alive.sub.Touch()
+		}
+		if alive.aborted || len(alive.messages()) != 0 {
+			t.Errorf("the one that is alive: aborted %v, got %q", alive.aborted, alive.messages())
+		}
+		wantMessages(t, "the silent one", silent, "ping", "ping", "close idle")
+		if !silent.aborted {
+			t.Error("the silent one is still there")
+		}
+		r.Stop()
+	})
+}
+
+func TestDisconnectByID(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Shards = 2 })
+	c := r.client("a", "b")
+	r.settled()
+	list := r.Connections(10)
+	if len(list) != 1 || len(list[0].Channels) != 2 || list[0].Conn.RemoteAddr() != "192.0.2.1:1" {
+		t.Fatalf("Connections: %+v", list)
+	}
+	id, err := ParseID(list[0].ID.String())
+	if err != nil || id != list[0].ID {
+		t.Fatalf("ParseID: %v, %v", id, err)
+	}
+	if !r.Disconnect(id, frameOf("bye")) || r.Disconnect(id, frameOf("bye")) {
+		t.Error("Disconnect must find it once")
+	}
+	wantMessages(t, "client", c, "bye")
+	c.sub.Detach()
+	r.settled()
+	next := r.client() // reuses the slot on its shard sooner or later
+	next2 := r.client()
+	r.settled()
+	if r.Disconnect(id, nil) || next.finished || next2.finished {
+		t.Error("an old id named a new connection")
+	}
+	if r.Disconnect(ID(1<<63), nil) {
+		t.Error("an impossible id was found")
+	}
+}

@@ -1,0 +1,55 @@
+package session
+
+import (
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// RawVariant is the raw protocol's place in Codecs.
+const RawVariant hub.Variant = 0
+
+// Codecs are how the hub speaks to sessions, by variant.
+func Codecs() []hub.Codec { return []hub.Codec{RawVariant: raw()} }
+
+// raw delivers the payload and nothing else, as text or binary as it was published.
+func raw() hub.Codec {
+	c := hub.Codec{
+		Encode: func(dst []byte, _ string, p *hub.Publication) []byte {
+			op := ws.Text
+			if p.Binary {
+				op = ws.Binary
+			}
+			return ws.AppendFrame(dst, op, p.Payload)
+		},
+		Ping: ws.AppendFrame(nil, ws.Ping, nil),
+		Once: true,
+	}
+	for reason := range metrics.NumCloseReasons {
+		code, text := closeCode(reason)
+		c.Close[reason] = ws.AppendClose(nil, code, text)
+	}
+	return c
+}
+
+// closeCode is what the node says when it ends a connection on its own account.
+func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
+	switch r {
+	case metrics.CloseSlow:
+		return ws.TryAgainLater, "slow consumer"
+	case metrics.CloseIdle:
+		return ws.PolicyViolation, "nothing heard within the keepalive timeout"
+	case metrics.CloseDrain:
+		return ws.GoingAway, "shutting down"
+	case metrics.CloseTooBig:
+		return ws.MessageTooBig, ""
+	case metrics.CloseRateLimit, metrics.CloseAPI:
+		return ws.PolicyViolation, ""
+	case metrics.CloseProtocol:
+		return ws.ProtocolError, ""
+	case metrics.ClosePanic:
+		return ws.InternalError, ""
+	default:
+		return ws.NormalClosure, ""
+	}
+}

@@ -1,0 +1,180 @@
+// Package session is one connection's life as a WebSocket: what a client may
+// do, and what becomes of what it sends. It knows no sockets: the edge feeds
+// it bytes, the hub writes through hub.Conn.
+//
+//	(edge: handshake) ─▶ Open ─▶ open: Feed … ─▶ closing ─▶ Detach
+package session
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
+	"sluice/gateway/ws"
+)
+
+// Endpoint is what the sessions of one path share.
+type Endpoint struct {
+	// Static.
+	Hub     *hub.Hub
+	Cell    *metrics.Cell
+	Variant hub.Variant
+	// Publish: may clients publish to the channels they joined.
+	Publish bool
+	// EchoSelf: does a publisher get its own message.
+	EchoSelf bool
+	// Channels are joined when the URL names none.
+	Channels []string
+	// Allow are the channels that the URL may name: exact names or a prefix and a trailing *.
+	Allow []string
+	// Stats: may clients join the node's own channel of figures.
+	Stats bool
+
+	// Limits may be replaced while sessions run. Shared by all endpoints.
+	Limits *atomic.Pointer[Limits]
+}
+
+// Limits are what one client may do.
+type Limits struct {
+	// Rules bound a message and its fragments.
+	Rules ws.Rules
+	// MessagesPerSecond from one client; 0 is no limit.
+	MessagesPerSecond int
+	// Subscriptions is how many channels one client may join.
+	Subscriptions int
+	// ChannelNameBytes is the longest channel name.
+	ChannelNameBytes int
+}
+
+// Session is one open connection. It is embedded by value in the edge's
+// connection, as it embeds the hub's subscriber: one object for all three.
+// Feed is called by one goroutine at a time, the connection's poller.
+type Session struct {
+	hub.Subscriber
+
+	// Static after Open.
+	ep       *Endpoint
+	channels *[]string // what the client sends is published to these; the endpoint's own slice where the URL named none
+
+	// Owned by the poller.
+	parser    ws.Parser
+	second    uint32 // the hub's tick in which messages were counted
+	messages  uint32 // how many
+	closing   bool
+	published bool
+}
+
+// Open makes the handshaked connection a subscriber of the channels, which
+// Admit returned. From now on only the hub writes to conn.
+func (s *Session) Open(ep *Endpoint, conn hub.Conn, channels *[]string) {
+	s.ep, s.channels = ep, channels
+	ep.Hub.Attach(&s.Subscriber, conn, ep.Variant)
+	for _, name := range *channels {
+		if ep.Hub.Subscribe(&s.Subscriber, name) != nil {
+			s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
+			return
+		}
+	}
+	if slices.Contains(*channels, protocol.StatsChannel) { // read-only
+		rest := slices.DeleteFunc(slices.Clone(*channels), func(name string) bool { return name == protocol.StatsChannel })
+		s.channels = &rest
+	}
+}
+
+// Feed takes bytes that the client sent, in order. b is changed in place, and
+// is not used after Feed returns. It reports whether something was published,
+// so that the poller lets the shards run.
+//
+// hot: for a publication that lies whole in b, the frame that is delivered is
+// the only allocation.
+func (s *Session) Feed(b []byte) (published bool) {
+	s.published = false
+	s.Touch()
+	limits := s.ep.Limits.Load()
+	for !s.closing {
+		m, rest, err := s.parser.Next(&limits.Rules, b)
+		if err != nil {
+			s.broken(err)
+			break
+		}
+		if m.Opcode == 0 {
+			break
+		}
+		b = rest
+		s.handle(limits, m)
+	}
+	return s.published
+}
+
+func (s *Session) handle(limits *Limits, m ws.Message) {
+	switch m.Opcode {
+	case ws.Text, ws.Binary:
+		s.message(limits, m)
+	case ws.Ping: // RFC 6455 section 5.5.3
+		s.Reply(ws.AppendFrame(nil, ws.Pong, m.Payload))
+	case ws.Close: // RFC 6455 section 5.5.1: the code is echoed
+		code, _, _ := ws.ParseClose(m.Payload)
+		if code == ws.NoStatus {
+			code = ws.NormalClosure
+		}
+		s.end(code, "", metrics.CloseByClient)
+	}
+}
+
+// message publishes what the client sent.
+func (s *Session) message(limits *Limits, m ws.Message) {
+	s.ep.Cell.MessagesIn.Add(1)
+	if max := limits.MessagesPerSecond; max > 0 && !s.withinRate(uint32(max)) {
+		s.ep.Cell.Drops[metrics.DropRateLimit].Add(1)
+		s.end(ws.PolicyViolation, "too many messages", metrics.CloseRateLimit)
+		return
+	}
+	if !s.ep.Publish {
+		s.ep.Cell.Drops[metrics.DropNotAllowed].Add(1)
+		return
+	}
+	if len(*s.channels) == 0 {
+		return
+	}
+	p := hub.Publication{Payload: m.Payload, Binary: m.Opcode == ws.Binary}
+	if !s.ep.EchoSelf {
+		p.Except = &s.Subscriber
+	}
+	// What the hub refuses it has counted; the raw protocol has no way to tell.
+	_, _ = s.ep.Hub.Publish(*s.channels, p)
+	s.published = true
+}
+
+// withinRate counts a message of this second.
+func (s *Session) withinRate(max uint32) bool {
+	if now := s.ep.Hub.Now(); s.second != now {
+		s.second, s.messages = now, 0
+	}
+	s.messages++
+	return s.messages <= max
+}
+
+// broken ends the session for what the parser found.
+func (s *Session) broken(err error) {
+	code, reason := ws.ProtocolError, metrics.CloseProtocol
+	text := ""
+	if e, ok := err.(*ws.Error); ok {
+		code, text = e.Code, e.Reason
+	}
+	if code == ws.MessageTooBig {
+		reason = metrics.CloseTooBig
+	}
+	s.end(code, text, reason)
+}
+
+// end says goodbye. What the client still sends is ignored.
+func (s *Session) end(code ws.CloseCode, text string, reason metrics.CloseReason) {
+	s.closing = true
+	s.parser.Release()
+	s.Close(hub.NewFrame(ws.AppendClose(nil, code, text)), reason)
+}
+
+// Release gives back what the session holds. The poller calls it after the last Feed.
+func (s *Session) Release() { s.parser.Release() }
