@@ -1,5 +1,7 @@
 package pool
 
+import "math"
+
 // Allocator is the pool in the shape that an event loop asks for: nbio's
 // mempool.Allocator, which this package does not import. Every connection's
 // write queue comes from it.
@@ -19,7 +21,7 @@ func (Allocator) Malloc(size int) *[]byte { return Get(size) }
 // result, or was Put.
 func (Allocator) Realloc(b *[]byte, size int) *[]byte {
 	if size > cap(*b) {
-		b = grow(b, size-len(*b))
+		b = Grow(b, size-len(*b), math.MaxInt)
 	}
 	*b = (*b)[:size]
 	return b
@@ -31,7 +33,7 @@ func (Allocator) Append(b *[]byte, more ...byte) *[]byte { return Append(b, more
 
 // AppendString is Append for a string.
 func (Allocator) AppendString(b *[]byte, more string) *[]byte {
-	b = grow(b, len(more))
+	b = Grow(b, len(more), math.MaxInt)
 	*b = append(*b, more...)
 	return b
 }

@@ -6,7 +6,10 @@
 // huge message must not cost its memory for ever.
 package pool
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // MaxSize is the capacity of the largest buffer that is kept, in bytes.
 const MaxSize = 64 << 10
@@ -75,20 +78,23 @@ func Put(b *[]byte) {
 // Append appends p to *b and returns the buffer that holds the result: b, or a
 // larger one, in which case b was Put. p must not alias *b. b must not be nil.
 func Append(b *[]byte, p []byte) *[]byte {
-	b = grow(b, len(p))
+	b = Grow(b, len(p), math.MaxInt)
 	*b = append(*b, p...)
 	return b
 }
 
-// grow makes room for n more bytes. Above MaxSize the capacity doubles.
-func grow(b *[]byte, n int) *[]byte {
+// Grow returns a buffer with the content of b and room for n more bytes: b, or
+// a larger one, in which case b was Put. Above MaxSize the capacity doubles,
+// so that bytes that trickle in are not copied for each, but does not pass
+// most, except where len(*b)+n does.
+func Grow(b *[]byte, n, most int) *[]byte {
 	need := len(*b) + n
 	if need <= cap(*b) {
 		return b
 	}
 	room := need
 	if room > MaxSize {
-		room = max(room, 2*cap(*b))
+		room = max(room, min(2*cap(*b), most))
 	}
 	larger := Get(room)
 	*larger = (*larger)[:copy(*larger, *b)]
