@@ -55,17 +55,17 @@ func (s serveCmd) Run(around *surroundings) error {
 		return err
 	}
 	if s.File == "" {
-		greet(log, cfg)
+		greet(log, g)
 	}
 	n := node{gateway: g, log: log, signals: signals, load: func() (*config.Config, config.Problems) { return s.load(around) }}
-	return n.run(cfg)
+	return n.run()
 }
 
 // greet tells who started sluice without a configuration where to look.
-func greet(log zerolog.Logger, cfg *config.Config) {
-	e := log.Info().Str("demo", "open "+browse(cfg.Listeners[0].Address))
-	if cfg.Admin.Address != "" {
-		e = e.Str("admin", browse(cfg.Admin.Address))
+func greet(log zerolog.Logger, g *gateway.Gateway) {
+	e := log.Info().Str("demo", "open "+browse(g.Addresses()[0]))
+	if address := g.AdminAddress(); address != "" {
+		e = e.Str("admin", browse(address))
 	}
 	e.Msg("serving the built-in configuration")
 }
@@ -90,9 +90,8 @@ type node struct {
 	load    func() (*config.Config, config.Problems)
 }
 
-// run serves until a signal ends it. live is the configuration that the
-// gateway was made with.
-func (n node) run(live *config.Config) error {
+// run serves until a signal, or an error of the gateway, ends it.
+func (n node) run() error {
 	ctx, drain := context.WithCancel(context.Background())
 	defer drain()
 	done := make(chan error, 1)
@@ -106,7 +105,7 @@ func (n node) run(live *config.Config) error {
 		case s := <-n.signals:
 			switch {
 			case s == syscall.SIGHUP:
-				live = n.reload(live)
+				n.reload()
 			case ctx.Err() == nil:
 				n.log.Info().Str("signal", s.String()).Msg("draining: a second signal ends at once")
 				drain()
@@ -135,27 +134,21 @@ func (n node) stop(done <-chan error) {
 	}
 }
 
-// reload loads the configuration again and returns what the node runs with
-// then: live itself when anything is wrong with the new one.
-func (n node) reload(live *config.Config) *config.Config {
+// reload loads the configuration again and gives it to the gateway, unless
+// anything is wrong with it: then everything stays as it is.
+func (n node) reload() {
 	next, problems := n.load()
 	for _, p := range problems {
 		n.log.Error().Str("problem", p.String()).Msg("configuration not reloaded")
 	}
 	if len(problems) > 0 {
-		return live
+		return
 	}
-	restart, err := n.gateway.Reload(next)
-	if err != nil {
-		n.log.Error().Err(err).Msg("configuration not reloaded")
-		return live
-	}
+	changed, restart := n.gateway.Reload(next)
 	setLevel(next.Log.Level)
-	changed, _ := config.Changes(live, next)
 	e := n.log.Info()
 	if len(restart) > 0 {
 		e = n.log.Warn()
 	}
 	e.Strs("changed", changed).Strs("needs_restart", restart).Msg("configuration reloaded")
-	return config.Reloaded(live, next)
 }
