@@ -1,13 +1,27 @@
-// Package gateway wires the parts of a Sluice node together and runs them.
+// Package gateway wires the parts of a Sluice node together and runs them. It
+// is the only place that knows every part.
 package gateway
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"sluice/gateway/api"
 	"sluice/gateway/config"
+	"sluice/gateway/edge"
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
+	"sluice/gateway/session"
+	"sluice/gateway/ws"
 )
 
 // Options are what a Gateway needs beside its configuration.
@@ -16,20 +30,225 @@ type Options struct {
 	Version string
 }
 
-// Gateway is one node.
-type Gateway struct{}
+// Gateway is one node. Two of them may run in one process: there is no global state.
+type Gateway struct {
+	// Static after New.
+	log       zerolog.Logger
+	started   time.Time
+	metrics   *metrics.Set
+	hub       *hub.Hub
+	edge      *edge.Edge
+	endpoints []*edge.Endpoint // in the order of the configuration
+	limits    atomic.Pointer[session.Limits]
+	api       *api.Server
+	adminLn   net.Listener // nil: no admin listener
 
-// New builds a node and opens its listeners; nothing is served before Run.
-func New(cfg *config.Config, o Options) (*Gateway, error) {
-	return nil, errors.New("not wired yet")
+	ready    atomic.Bool
+	draining atomic.Bool
+	stopOnce sync.Once
+	stopping chan struct{} // closed by Stop
+	stopErr  error
+
+	// Guarded by mu.
+	mu  sync.Mutex
+	cfg *config.Config
 }
 
-// Run serves until ctx is done, then drains and stops.
-func (g *Gateway) Run(ctx context.Context) error { return nil }
+// New builds a node and opens its listeners; nothing is accepted before Run.
+// When it fails, everything it had opened is closed again.
+func New(cfg *config.Config, o Options) (*Gateway, error) {
+	g := &Gateway{log: o.Log, cfg: cfg, started: time.Now(), stopping: make(chan struct{})}
+	procs := runtime.GOMAXPROCS(0)
+	shards := or(cfg.Hub.Shards, min(procs, hub.MaxShards))
+	g.metrics = metrics.NewSet(shards)
+	g.limits.Store(sessionLimits(cfg))
 
-// Stop ends at once, without a drain (a second signal).
-func (g *Gateway) Stop() error { return nil }
+	var err error
+	g.hub, err = hub.New(hub.Options{
+		Shards:     shards,
+		Inbox:      cfg.Hub.Inbox,
+		BatchBytes: int(cfg.Hub.BatchBytes),
+		Slice:      cfg.Hub.Slice,
+		Codecs:     session.Codecs(),
+		Settings:   hubSettings(cfg),
+		Metrics:    g.metrics,
+		Log:        component(o.Log, "hub"),
+	})
+	if err != nil {
+		return nil, err
+	}
 
-// Reload takes over what can be changed while running, all or nothing, and
-// returns the keys whose change needs a restart.
-func (g *Gateway) Reload(cfg *config.Config) (needRestart []string, err error) { return nil, nil }
+	var listeners []edge.Listener
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		el := edge.Listener{Address: l.Address, ReusePort: l.ReusePort, Backlog: l.Backlog}
+		for j := range l.Endpoints {
+			el.Endpoints = append(el.Endpoints, g.endpoint(&l.Endpoints[j]))
+		}
+		g.endpoints = append(g.endpoints, el.Endpoints...)
+		listeners = append(listeners, el)
+	}
+	g.edge, err = edge.New(edge.Options{
+		Listeners:      listeners,
+		Pollers:        or(cfg.Engine.Pollers, procs),
+		ReadBuffer:     int(cfg.Engine.ReadBuffer),
+		MaxConnections: or(cfg.Engine.MaxConnections, maxConnections()),
+		MaxQueue:       maxQueue(cfg),
+		Settings:       edgeSettings(cfg),
+		Metrics:        g.metrics.Edge(),
+		Log:            component(o.Log, "edge"),
+	})
+	if err != nil {
+		g.hub.Stop()
+		return nil, err
+	}
+
+	if cfg.Admin.Address != "" {
+		g.adminLn, err = net.Listen("tcp", cfg.Admin.Address)
+		if err != nil {
+			g.hub.Stop()
+			return nil, errors.Join(fmt.Errorf("gateway: admin listener on %s: %w", cfg.Admin.Address, err), g.edge.Stop(context.Background()))
+		}
+	}
+	g.api = g.newAPI(o)
+	return g, nil
+}
+
+// endpoint translates one endpoint of the configuration.
+func (g *Gateway) endpoint(c *config.Endpoint) *edge.Endpoint {
+	ep := &edge.Endpoint{
+		Path: c.Path,
+		Session: &session.Endpoint{
+			Hub:      g.hub,
+			Cell:     g.metrics.Edge(),
+			Variant:  session.RawVariant,
+			Publish:  c.Publish,
+			EchoSelf: c.EchoSelf,
+			Channels: c.Channels,
+			Allow:    c.AllowChannels,
+			Stats:    c.Stats,
+			Limits:   &g.limits,
+		},
+	}
+	ep.Page, ep.PageType = page(c)
+	if c.Greeting != "" {
+		ep.Greeting = ws.AppendFrame(nil, ws.Text, []byte(c.Greeting))
+	}
+	origins := c.Origins
+	ep.Origins.Store(&origins)
+	return ep
+}
+
+// Run serves until ctx is done, then drains and stops. It returns nil when all
+// connections had ended within drain.timeout.
+func (g *Gateway) Run(ctx context.Context) error {
+	if err := g.edge.Start(); err != nil {
+		return errors.Join(err, g.Stop())
+	}
+	background, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { g.publishStats(background) })
+	wg.Go(func() { g.releaseMemory(background) })
+	apiErr := make(chan error, 1)
+	if g.adminLn != nil {
+		wg.Go(func() { apiErr <- g.api.Serve(g.adminLn) })
+	}
+	g.ready.Store(true)
+	g.log.Info().Strs("listen", g.Addresses()).Str("admin", g.AdminAddress()).Msg("ready")
+
+	var err error
+	select {
+	case <-ctx.Done():
+		err = g.drain()
+	case <-g.stopping:
+	case err = <-apiErr:
+	}
+	err = errors.Join(err, g.Stop())
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// drain lets go of all connections: readiness off, the delay that load
+// balancers need, no new connections, close frames spread over the period.
+func (g *Gateway) drain() error {
+	d := g.config().Drain
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(d.Timeout))
+	defer cancel()
+	g.draining.Store(true)
+	g.ready.Store(false)
+	g.log.Info().Dur("delay_ms", time.Duration(d.Delay)).Dur("period_ms", time.Duration(d.Period)).Msg("draining")
+	select {
+	case <-time.After(time.Duration(d.Delay)):
+	case <-g.stopping:
+		return nil
+	}
+	g.edge.Drain()
+	total := g.hub.Stats().Connections
+	left := g.hub.Drain(ctx, time.Duration(d.Period))
+	g.log.Info().Int("connections", total).Int("left", left).Dur("dur_ms", time.Since(start)).Msg("drained")
+	select {
+	case <-g.stopping: // a second signal: nobody waits for the rest
+		return nil
+	default:
+	}
+	if left > 0 {
+		return fmt.Errorf("gateway: %d of %d connections were still open after drain.timeout (%s)", left, total, d.Timeout)
+	}
+	return nil
+}
+
+// stopTimeout bounds what Stop waits for.
+const stopTimeout = 5 * time.Second
+
+// Stop ends at once, without a drain. It is idempotent, and may be called while
+// Run drains.
+func (g *Gateway) Stop() error {
+	g.stopOnce.Do(func() {
+		close(g.stopping)
+		g.ready.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		g.stopErr = errors.Join(g.edge.Stop(ctx), g.api.Shutdown(ctx))
+		if g.adminLn != nil {
+			_ = g.adminLn.Close()
+		}
+		g.hub.Stop()
+	})
+	return g.stopErr
+}
+
+// Addresses are where clients connect, with the ports that were chosen for port 0.
+func (g *Gateway) Addresses() []string { return g.edge.Addresses() }
+
+// AdminAddress is where the admin listener listens, or "".
+func (g *Gateway) AdminAddress() string {
+	if g.adminLn == nil {
+		return ""
+	}
+	return g.adminLn.Addr().String()
+}
+
+func (g *Gateway) config() *config.Config {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cfg
+}
+
+// checkChannel is the rule for names that the server API is given.
+func (g *Gateway) checkChannel(name string) error {
+	return protocol.CheckChannel(name, g.limits.Load().ChannelNameBytes)
+}
+
+// or is n, or what stands for 0.
+func or(n, automatic int) int {
+	if n == 0 {
+		return automatic
+	}
+	return n
+}
+
+func component(log zerolog.Logger, name string) zerolog.Logger {
+	return log.With().Str("component", name).Logger()
+}

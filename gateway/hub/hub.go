@@ -92,7 +92,7 @@ type Variant uint8
 type Codec struct {
 	// Encode appends the frame that delivers p on channel. It carries nothing
 	// of a single subscriber, so that one frame serves them all.
-	Encode func(dst []byte, channel string, p *Publication) []byte
+	Encode func(dst []byte, channel string, p Publication) []byte
 	// Ping is the frame that asks a silent client for a sign of life.
 	Ping []byte
 	// Close has the frame that ends a connection for each reason.

@@ -53,6 +53,14 @@ func (c *fakeConn) unblock() {
 	}
 }
 
+// close ends the connection: what is queued is lost.
+func (c *fakeConn) close() {
+	c.mu.Lock()
+	c.queue = nil
+	c.mu.Unlock()
+	c.sub.Detach()
+}
+
 func (c *fakeConn) Finish()            { c.mu.Lock(); c.finished = true; c.mu.Unlock() }
 func (c *fakeConn) Abort()             { c.mu.Lock(); c.aborted = true; c.mu.Unlock() }
 func (c *fakeConn) RemoteAddr() string { return "192.0.2.1:1" }
@@ -77,7 +85,7 @@ func frameOf(payload string) []byte {
 // testCodec puts a length before the payload.
 func testCodec() Codec {
 	c := Codec{
-		Encode: func(dst []byte, _ string, p *Publication) []byte {
+		Encode: func(dst []byte, _ string, p Publication) []byte {
 			dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Payload)))
 			return append(dst, p.Payload...)
 		},

@@ -28,11 +28,11 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 		st := h.stripeOf(channels[0])
 		st.mu.Lock()
 		if ch := st.channels[channels[0]]; ch != nil {
-			subscribers, wake = h.post(ch, nil, &p, at)
+			subscribers, wake = h.post(ch, nil, p, at)
 		}
 		st.mu.Unlock()
 	} else {
-		subscribers, wake = h.publishMany(channels, &p, at)
+		subscribers, wake = h.publishMany(channels, p, at)
 	}
 	for ; wake != 0; wake &= wake - 1 {
 		h.shards[bits.TrailingZeros64(wake)].inbox.signal()
@@ -42,7 +42,7 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 }
 
 // publishMany posts p to several channels.
-func (h *Hub) publishMany(names []string, p *Publication, at int64) (subscribers int, wake uint64) {
+func (h *Hub) publishMany(names []string, p Publication, at int64) (subscribers int, wake uint64) {
 	all := make([]*channel, 0, len(names))
 	for _, name := range names {
 		st := h.stripeOf(name)
@@ -68,7 +68,7 @@ func (h *Hub) publishMany(names []string, p *Publication, at int64) (subscribers
 // post gives p its place in ch's order: it is encoded once per variant in use
 // and put into the inbox of each shard with subscribers. The stripe is locked.
 // It returns the shards to wake.
-func (h *Hub) post(ch *channel, also []*channel, p *Publication, at int64) (subscribers int, wake uint64) {
+func (h *Hub) post(ch *channel, also []*channel, p Publication, at int64) (subscribers int, wake uint64) {
 	variants := len(h.codecs)
 	for v := range variants {
 		var f *Frame

@@ -15,7 +15,7 @@ func Codecs() []hub.Codec { return []hub.Codec{RawVariant: raw()} }
 // raw delivers the payload and nothing else, as text or binary as it was published.
 func raw() hub.Codec {
 	c := hub.Codec{
-		Encode: func(dst []byte, _ string, p *hub.Publication) []byte {
+		Encode: func(dst []byte, _ string, p hub.Publication) []byte {
 			op := ws.Text
 			if p.Binary {
 				op = ws.Binary

@@ -1,0 +1,26 @@
+package gateway
+
+import "sluice/gateway/config"
+
+// Reload takes over what can be changed while running, and returns the keys
+// whose change needs a restart. cfg is valid, as config.Load returned it, so
+// nothing here can fail half-way: all is taken over, or nothing was changed.
+func (g *Gateway) Reload(cfg *config.Config) (needRestart []string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, needRestart = config.Changes(g.cfg, cfg)
+	merged := config.Reloaded(g.cfg, cfg)
+	g.hub.Configure(hubSettings(merged))
+	g.edge.Configure(edgeSettings(merged))
+	g.limits.Store(sessionLimits(merged))
+	i := 0
+	for _, l := range merged.Listeners {
+		for _, ep := range l.Endpoints {
+			origins := ep.Origins
+			g.endpoints[i].Origins.Store(&origins)
+			i++
+		}
+	}
+	g.cfg = merged
+	return needRestart, nil
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"syscall"
+	"time"
+
+	"sluice/gateway/config"
+	"sluice/gateway/demo"
+	"sluice/gateway/edge"
+	"sluice/gateway/hub"
+	"sluice/gateway/protocol"
+	"sluice/gateway/session"
+	"sluice/gateway/ws"
+)
+
+// What the parts are told of a configuration. These translate and nothing else.
+
+func hubSettings(cfg *config.Config) hub.Settings {
+	namespaces := cfg.Namespaces
+	return hub.Settings{
+		WriteQueue:     int(cfg.Limits.WriteQueue),
+		OutboxFrames:   cfg.Limits.OutboxFrames,
+		NodeQueueBytes: int64(cfg.Limits.NodeQueueBytes),
+		PingInterval:   time.Duration(cfg.Keepalive.PingInterval),
+		Timeout:        time.Duration(cfg.Keepalive.Timeout),
+		CloseTimeout:   time.Duration(cfg.Limits.CloseTimeout),
+		Namespace: func(channel string) hub.Namespace {
+			for _, ns := range namespaces {
+				if protocol.Match(ns.Match, channel) {
+					return hub.Namespace{SlowConsumer: slowConsumer(ns.SlowConsumer), MaxSubscribers: ns.MaxSubscribers}
+				}
+			}
+			return hub.Namespace{}
+		},
+	}
+}
+
+func slowConsumer(c config.SlowConsumer) hub.SlowConsumer {
+	switch c {
+	case config.DropOldest:
+		return hub.SlowDropOldest
+	case config.Latest:
+		return hub.SlowLatest
+	default:
+		return hub.SlowDisconnect
+	}
+}
+
+func edgeSettings(cfg *config.Config) edge.Settings {
+	return edge.Settings{
+		HandshakeTimeout: time.Duration(cfg.Limits.HandshakeTimeout),
+		HeaderBytes:      int(cfg.Limits.HeaderBytes),
+	}
+}
+
+func sessionLimits(cfg *config.Config) *session.Limits {
+	return &session.Limits{
+		Rules:             ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments},
+		MessagesPerSecond: cfg.Limits.MessagesPerSecond,
+		Subscriptions:     cfg.Limits.SubscriptionsPerConnection,
+		ChannelNameBytes:  cfg.Limits.ChannelNameBytes,
+	}
+}
+
+// maxQueue is what nbio may hold for one connection before it closes it: more
+// than the hub ever leaves there, even after limits were raised by a reload.
+func maxQueue(cfg *config.Config) int {
+	return 2*int(cfg.Limits.WriteQueue) + 2*int(cfg.Limits.MessageSize) + 2*int(cfg.Hub.BatchBytes) + 1<<20
+}
+
+// reservedFiles are descriptors that connections leave free: listeners, the
+// admin listener's connections, epoll, logs.
+const reservedFiles = 256
+
+// maxConnections is what the open-files limit leaves room for.
+func maxConnections() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 1 << 20
+	}
+	n := int(min(l.Cur, 1<<30))
+	return max(n-reservedFiles, n/2)
+}
+
+// page is what answers a plain GET; nil is a 404.
+func page(c *config.Endpoint) (body []byte, contentType string) {
+	switch {
+	case c.Page != "":
+		return []byte(c.Page), "text/plain; charset=utf-8"
+	case c.Path == "/":
+		return demo.Page(), demo.ContentType
+	default:
+		return nil, ""
+	}
+}

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/protocol"
+)
+
+// nodeStats is what is published on the channel $stats once a second.
+type nodeStats struct {
+	Connections  int     `json:"connections"`
+	Channels     int     `json:"channels"`
+	Deliveries   float64 `json:"deliveries_per_second"`
+	Publications float64 `json:"publications_per_second"`
+	Uptime       int64   `json:"uptime_seconds"`
+}
+
+// publishStats publishes the node's figures while somebody listens.
+func (g *Gateway) publishStats(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	last := time.Now()
+	deliveries, publications := g.delivered(), g.published()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			seconds := now.Sub(last).Seconds()
+			d, p := g.delivered(), g.published()
+			st := nodeStats{
+				Deliveries:   float64(d-deliveries) / seconds,
+				Publications: float64(p-publications) / seconds,
+				Uptime:       int64(time.Since(g.started).Seconds()),
+			}
+			last, deliveries, publications = now, d, p
+			if g.hub.Subscribers(protocol.StatsChannel) == 0 {
+				continue
+			}
+			s := g.hub.Stats()
+			st.Connections, st.Channels = s.Connections, s.Channels
+			text, err := json.Marshal(st)
+			if err != nil {
+				continue
+			}
+			_, _ = g.hub.Publish([]string{protocol.StatsChannel}, hub.Publication{Payload: text})
+		}
+	}
+}
+
+func (g *Gateway) delivered() (n uint64) {
+	for i := range g.metrics.Shards() {
+		n += g.metrics.Cell(i).Deliveries.Load()
+	}
+	return n
+}
+
+func (g *Gateway) published() (n uint64) {
+	for i := range g.metrics.Shards() {
+		n += g.metrics.Cell(i).Published.Load()
+	}
+	return n
+}
