@@ -47,15 +47,13 @@ func prepare(cfg *config.Config, log zerolog.Logger) {
 }
 
 // limitMemory sets the collector's soft limit: the configured bytes, else what
-// GOMEMLIMIT said (the runtime has applied it), else a share of the cgroup's.
+// GOMEMLIMIT says, else a share of the cgroup's limit, else none.
 func limitMemory(bytes int64, log zerolog.Logger) {
-	switch {
-	case bytes > 0:
+	if bytes > 0 {
 		debug.SetMemoryLimit(bytes)
-	case os.Getenv("GOMEMLIMIT") != "":
-	default:
+	} else {
 		_, err := memlimit.Set(memlimit.WithRatio(cgroupShare), memlimit.WithProvider(memlimit.FromCgroup))
-		if err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrNoLimit) {
+		if err != nil && !errors.Is(err, memlimit.ErrNoCgroup) {
 			log.Warn().Err(err).Msg("cgroup memory limit is unknown")
 		}
 	}
