@@ -21,6 +21,7 @@ type fakeConn struct {
 	sends    int
 	blocked  bool // the kernel takes nothing
 	queue    []byte
+	closed   bool
 	finished bool
 	aborted  bool
 }
@@ -30,6 +31,9 @@ func (c *fakeConn) Send(p []byte) {
 	defer c.mu.Unlock()
 	if c.finished {
 		panic("Send after Finish")
+	}
+	if c.closed {
+		return
 	}
 	c.sends++
 	if c.blocked || len(c.queue) > 0 {
@@ -56,7 +60,7 @@ func (c *fakeConn) unblock() {
 // close ends the connection: what is queued is lost.
 func (c *fakeConn) close() {
 	c.mu.Lock()
-	c.queue = nil
+	c.queue, c.closed = nil, true
 	c.mu.Unlock()
 	c.sub.Detach()
 }
