@@ -14,7 +14,7 @@ const maxKey = 4096
 func (l *loader) adminKey(c *Config) {
 	if c.Admin.APIKeyFile != "" {
 		if !c.Admin.APIKey.IsZero() {
-			l.check(false, "admin.api_key_file", "admin.api_key is set too: keep one of them", "admin.api_key")
+			l.check(false, "admin.api_key_file", "admin.api_key and admin.api_key_file are both set: keep one of them", "admin.api_key")
 			return
 		}
 		text, err := readKey(c.Admin.APIKeyFile)
@@ -27,7 +27,7 @@ func (l *loader) adminKey(c *Config) {
 	key := c.Admin.APIKey.Reveal()
 	l.check(key != Redacted, "admin.api_key", "is what stands for a key in printed configurations, not a key")
 	l.check(strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0,
-		"admin.api_key", "must be printable ASCII without spaces: it is sent in a header", "admin.api_key_file")
+		"admin.api_key", "the key must be printable ASCII without spaces: it is sent in a header", "admin.api_key_file")
 }
 
 // readKey returns the content of a file without white space around it.

@@ -40,13 +40,18 @@ func (l *loader) env(environ []string) {
 	}
 	slices.SortStableFunc(all, func(a, b assignment) int {
 		return slices.CompareFunc(a.path, b.path, func(x, y string) int {
-			return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)) // 2 before 10
+			if isDigit(x[0]) && isDigit(y[0]) {
+				return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)) // 2 before 10
+			}
+			return strings.Compare(x, y)
 		})
 	})
 	for _, a := range all {
 		l.set(strings.Join(a.path, "."), a.text, a.name)
 	}
 }
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
 // envPath splits the name of a variable into the parts of a key path; nil when
 // it names no key. Names contain underscores themselves, so all splits are tried.

@@ -148,18 +148,18 @@ func (l *loader) forget(key string) {
 	maps.DeleteFunc(l.places, func(k string, _ place) bool { return k == key || strings.HasPrefix(k, key+".") })
 }
 
-// where returns the place of the first of the keys that a source set, else that
-// of the nearest section around the first key, else the file.
-func (l *loader) where(keys ...string) place {
+// where returns the first of the keys that a source set, and its place. When
+// none was, it is the first key, at the section around it or in the file.
+func (l *loader) where(keys ...string) (key string, at place) {
 	for _, k := range keys {
 		if at, ok := l.places[k]; ok {
-			return at
+			return k, at
 		}
 	}
 	for k := parent(keys[0]); k != ""; k = parent(k) {
 		if at, ok := l.places[k]; ok {
-			return at
+			return keys[0], at
 		}
 	}
-	return place{source: l.file}
+	return keys[0], place{source: l.file}
 }

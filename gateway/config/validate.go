@@ -8,8 +8,9 @@ import (
 )
 
 // check reports what is wrong with the value of key. Others are keys that have
-// a part in it: the problem is shown where one of them was set. When the value
-// of one of them could not be read, there is nothing to check.
+// a part in it: the problem is that of the first that was set, and the message
+// has to name them. When the value of one of them could not be read, there is
+// nothing to check.
 func (l *loader) check(ok bool, key, message string, others ...string) {
 	if ok {
 		return
@@ -18,7 +19,8 @@ func (l *loader) check(ok bool, key, message string, others ...string) {
 	if slices.ContainsFunc(keys, l.isBroken) {
 		return
 	}
-	l.report(l.where(keys...), key, message)
+	key, at := l.where(keys...)
+	l.report(at, key, message)
 }
 
 // isBroken says that the value of a key, of a section around it or of a key
@@ -52,9 +54,10 @@ const (
 )
 
 // maxElements bounds the lists whose elements are compared with each other.
-const maxElements = 1000
-
-var tooMany = fmt.Sprintf("must have at most %d elements", maxElements)
+const (
+	maxElements = 1000
+	tooMany     = "must have at most 1000 elements"
+)
 
 // validate checks the values, each by itself and against the others.
 func (l *loader) validate() {
@@ -80,15 +83,15 @@ func (l *loader) validate() {
 	zeroOr(l, "keepalive.ping_interval", c.Keepalive.PingInterval, Duration(time.Second), day)
 	zeroOr(l, "keepalive.timeout", c.Keepalive.Timeout, Duration(time.Second), day)
 	l.check(c.Keepalive.Timeout == 0 || c.Keepalive.Timeout > c.Keepalive.PingInterval,
-		"keepalive.timeout", fmt.Sprintf("must be longer than keepalive.ping_interval (%v), not %v",
-			c.Keepalive.PingInterval, c.Keepalive.Timeout), "keepalive.ping_interval")
+		"keepalive.timeout", fmt.Sprintf("keepalive.timeout (%v) must be longer than keepalive.ping_interval (%v)",
+			c.Keepalive.Timeout, c.Keepalive.PingInterval), "keepalive.ping_interval")
 
 	between(l, "drain.delay", c.Drain.Delay, 0, day)
 	between(l, "drain.period", c.Drain.Period, 0, day)
 	between(l, "drain.timeout", c.Drain.Timeout, Duration(time.Millisecond), 2*day)
 	l.check(c.Drain.Delay+c.Drain.Period <= c.Drain.Timeout,
-		"drain.timeout", fmt.Sprintf("must be at least drain.delay and drain.period together (%v), not %v",
-			c.Drain.Delay+c.Drain.Period, c.Drain.Timeout), "drain.period", "drain.delay")
+		"drain.timeout", fmt.Sprintf("drain.timeout (%v) must be at least drain.delay and drain.period together (%v)",
+			c.Drain.Timeout, c.Drain.Delay+c.Drain.Period), "drain.period", "drain.delay")
 }
 
 func (l *loader) limits(c *Config) {
@@ -103,9 +106,10 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.channel_name_bytes", n.ChannelNameBytes, 1, 4096)
 	between(l, "limits.write_queue", n.WriteQueue, 4*KiB, GiB)
 	between(l, "limits.outbox_frames", n.OutboxFrames, 1, large)
-	l.check(n.NodeQueueBytes == 0 || n.NodeQueueBytes >= n.WriteQueue && n.NodeQueueBytes <= 1024*TiB,
-		"limits.node_queue_bytes", fmt.Sprintf("must be 0, or at least limits.write_queue (%v) and at most %v, not %v",
-			n.WriteQueue, 1024*TiB, n.NodeQueueBytes), "limits.write_queue")
+	between(l, "limits.node_queue_bytes", n.NodeQueueBytes, 0, 1024*TiB)
+	l.check(n.NodeQueueBytes == 0 || n.NodeQueueBytes >= n.WriteQueue,
+		"limits.node_queue_bytes", fmt.Sprintf("limits.node_queue_bytes (%v) must be 0, or at least limits.write_queue (%v)",
+			n.NodeQueueBytes, n.WriteQueue), "limits.write_queue")
 }
 
 // namespaces checks the patterns, their order, and that every channel has one.

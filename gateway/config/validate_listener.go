@@ -87,7 +87,7 @@ func (l *loader) admin(c *Config) {
 	l.check(m == "", "admin.address", m)
 	for i, n := range c.Listeners {
 		l.check(!overlap(c.Admin.Address, n.Address), "admin.address",
-			fmt.Sprintf("%s is taken by listeners.%d (%s): clients must not reach this listener", c.Admin.Address, i, n.Address),
+			fmt.Sprintf("admin.address (%s) is taken by listeners.%d (%s): clients must not reach the server API", c.Admin.Address, i, n.Address),
 			join(item("listeners", i), "address"))
 	}
 	l.adminKey(c)
