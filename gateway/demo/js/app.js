@@ -50,8 +50,7 @@ function pick(room) {
   $('empty').textContent = room
     ? 'Nothing here yet. Say something, or open this page in a second tab.'
     : 'Join a channel to begin.';
-  $('curl').textContent = `curl -H 'Content-Type: application/json' ` +
-    `-d '${JSON.stringify({ channel: room?.channel ?? 'lobby', text: 'hello from curl' })}' ` +
+  $('curl').textContent = `curl -d '${JSON.stringify({ channel: room?.channel ?? 'lobby', text: 'hello from curl' })}' ` +
     `http://127.0.0.1:8081/api/publish`;
   if (room) {
     room.unread = 0;
@@ -177,8 +176,8 @@ $('join').addEventListener('submit', (event) => {
   event.preventDefault();
   const channel = $('channel').value.trim();
   if (channel === '') return;
-  const fine = /^[\w.:/-]+$/.test(channel);
-  $('channel-note').textContent = fine ? '' : 'Letters, digits and . : / _ - make a channel name.';
+  const fine = /^(?!_|\.)[\w.:/-]+$/.test(channel) && !/\.\.|\.$/.test(channel);
+  $('channel-note').textContent = fine ? '' : 'A channel name is made of letters, digits and . : / _ -';
   if (!fine) return;
   join(channel);
   $('channel').value = '';

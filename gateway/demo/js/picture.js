@@ -2,12 +2,12 @@
 
 const span = 60;   // samples
 
-// ceil125 is the next 1, 2 or 5 times a power of ten: a scale that stands
-// still while the curve moves.
-function ceil125(x) {
+// roof is a round number at or above x: a scale that stands still while the
+// curve moves.
+function roof(x) {
   if (x <= 5) return 5;
   const ten = 10 ** Math.floor(Math.log10(x));
-  return [1, 2, 5, 10].find((m) => m * ten >= x) * ten;
+  return [1, 2, 3, 5, 7, 10].find((m) => m * ten >= x) * ten;
 }
 
 class Curve {
@@ -23,7 +23,7 @@ class Curve {
   push(value) {
     this.samples.push(value);
     if (this.samples.length > span + 1) this.samples.shift();
-    const top = ceil125(Math.max(...this.samples));
+    const top = roof(Math.max(...this.samples));
     const left = span + 1 - this.samples.length;
     const y = (v) => (23 - (v / top) * 22).toFixed(2);
     const points = this.samples.map((v, i) => `${left + i} ${y(v)}`);
