@@ -104,10 +104,7 @@ func duplicate(line int, lines bool) string {
 // unknown reports a key that its section does not have, and what may be meant:
 // a key of the section that is spelled nearly so, or one of this name elsewhere.
 func (l *loader) unknown(at place, section reflect.Type, path, key string) {
-	full := join(path, key)
-	if strconv.Quote(key) != `"`+key+`"` || len(key) > clipped {
-		full = join(path, show(key))
-	}
+	full := join(path, word(key))
 	if key == "<<" {
 		l.report(at, full, "merge keys are not supported: name the keys, or alias a whole value")
 		return

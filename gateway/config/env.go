@@ -149,7 +149,7 @@ func (l *loader) set(path, text, source string) {
 			n := v.Len()
 			e, m := element(v, part)
 			if m != "" {
-				l.report(at, join(done, part), m)
+				l.report(at, join(done, word(part)), m)
 				return
 			}
 			if v.Len() > n {
@@ -157,7 +157,7 @@ func (l *loader) set(path, text, source string) {
 			}
 			v = e
 		default:
-			l.report(at, path, done+" is a single value: nothing is below it")
+			l.report(at, join(done, word(part)), done+" is a single value: nothing is below it")
 			return
 		}
 		done = join(done, part)

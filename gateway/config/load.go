@@ -118,7 +118,7 @@ type loader struct {
 	// still in config, and no check of it makes sense. Partly holds the sections
 	// and lists around them.
 	broken, partly map[string]bool
-	problems Problems
+	problems       Problems
 	// values counts what was read from YAML, aliases expanded: see maxValues.
 	values int
 }

@@ -88,3 +88,11 @@ func show(s string) string {
 	}
 	return strconv.Quote(s)
 }
+
+// word is a part of a key path as someone wrote it, quoted where it is odd.
+func word(s string) string {
+	if q := show(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
+}
