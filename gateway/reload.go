@@ -3,12 +3,12 @@ package gateway
 import "sluice/gateway/config"
 
 // Reload takes over what can be changed while running, and returns the keys
-// whose change needs a restart. cfg is valid, as config.Load returned it, so
-// nothing here can fail half-way: all is taken over, or nothing was changed.
-func (g *Gateway) Reload(cfg *config.Config) (needRestart []string, err error) {
+// that changed with effect now, and those whose change needs a restart. cfg is
+// valid, as config.Load returned it, so nothing here can fail half-way.
+func (g *Gateway) Reload(cfg *config.Config) (live, needRestart []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, needRestart = config.Changes(g.cfg, cfg)
+	live, needRestart = config.Changes(g.cfg, cfg)
 	merged := config.Reloaded(g.cfg, cfg)
 	g.hub.Configure(hubSettings(merged))
 	g.edge.Configure(edgeSettings(merged))
@@ -22,5 +22,5 @@ func (g *Gateway) Reload(cfg *config.Config) (needRestart []string, err error) {
 		}
 	}
 	g.cfg = merged
-	return needRestart, nil
+	return live, needRestart
 }

@@ -46,6 +46,7 @@ func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 		f = NewFrame(sh.hub.codecs[s.variant].Close[reason])
 	}
 	s.flags |= flagClosing
+	sh.goodbyes.Add(1)
 	s.reason = uint8(reason)
 	sh.closing.Add(int64(sh.hub.now.Load()+ticks(sh.hub.settings.Load().CloseTimeout)), s)
 	if s.out == nil {

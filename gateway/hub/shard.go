@@ -25,6 +25,7 @@ type shard struct {
 
 	// Shared.
 	attached    atomic.Int64 // connections
+	goodbyes    atomic.Int64 // of them, those that were sent a close frame
 	queuedBytes atomic.Int64 // bytes waiting for sockets, plus those referenced by outboxes
 
 	// Owned by the shard's goroutine.
@@ -243,6 +244,8 @@ func (sh *shard) detach(s *Subscriber) {
 	sh.leaveAll(s)
 	if s.flags&flagClosing == 0 {
 		s.reason = uint8(metrics.CloseLost)
+	} else {
+		sh.goodbyes.Add(-1)
 	}
 	s.flags |= flagGone
 	sh.cell.Closed[s.reason].Add(1)

@@ -124,6 +124,7 @@ func (h *Hub) Stats() Stats {
 	st := Stats{Shards: len(h.shards)}
 	for _, sh := range h.shards {
 		st.Connections += int(sh.attached.Load())
+		st.Closing += int(sh.goodbyes.Load())
 		st.InboxDepth = append(st.InboxDepth, int(sh.inbox.waiting.Load()))
 		st.QueuedBytes += sh.queuedBytes.Load()
 	}

@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"os"
+
+	"sluice/gateway/api"
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// newAPI shows the node to the admin listener.
+func (g *Gateway) newAPI(o Options) *api.Server {
+	name, _ := os.Hostname()
+	return api.New(api.Options{
+		Hub: g.hub,
+		Disconnect: func(id hub.ID, code uint16, reason string) bool {
+			return g.hub.Disconnect(id, ws.AppendClose(nil, ws.CloseCode(code), reason))
+		},
+		CheckChannel: g.checkChannel,
+		MessageSize:  func() int { return g.limits.Load().Rules.MaxMessage },
+		Ready:        g.readiness,
+		Draining:     g.draining.Load,
+		Metrics:      metrics.NewRegistry(g.metrics, metrics.Options{Version: o.Version, Gauges: g.gauges}),
+		Cell:         g.metrics.Edge(),
+		Log:          o.Log,
+		APIKey:       g.cfg.Admin.APIKey.Reveal(),
+		Pprof:        g.cfg.Admin.Pprof,
+		Version:      o.Version,
+		Node:         name,
+		Started:      g.started,
+	})
+}
+
+// readiness is what load balancers ask for.
+func (g *Gateway) readiness() (ready bool, why string) {
+	switch {
+	case g.draining.Load():
+		return false, "draining"
+	case !g.ready.Load():
+		return false, "starting"
+	default:
+		return true, ""
+	}
+}
+
+// gauges are the node's figures of this instant.
+func (g *Gateway) gauges() metrics.Gauges {
+	st := g.hub.Stats()
+	all, handshaking := g.edge.Connections()
+	return metrics.Gauges{
+		Handshaking: handshaking,
+		Open:        st.Connections - st.Closing,
+		Closing:     all - handshaking - (st.Connections - st.Closing),
+		InboxDepth:  st.InboxDepth,
+		QueuedBytes: st.QueuedBytes,
+		Channels:    st.Channels,
+	}
+}
