@@ -1,0 +1,161 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/gateway/metrics"
+)
+
+// How many entries a list has at most: by itself, and when asked for more.
+const (
+	defaultLimit = 100
+	maxLimit     = 10_000
+)
+
+// parameters reads the query of a list, strictly: what is unknown, or given
+// twice, is refused.
+func parameters(r *http.Request, prefixed bool) (prefix string, limit int, p *problem) {
+	limit = defaultLimit
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return "", 0, fail(invalidRequest, "the query is not well-formed")
+	}
+	for name, list := range values {
+		switch {
+		case len(list) > 1:
+			return "", 0, fail(invalidRequest, "the query has %s twice", quoted(name))
+		case name == "prefix" && prefixed:
+			prefix = list[0]
+		case name == "limit":
+			n, err := strconv.Atoi(list[0])
+			if err != nil || n < 1 || n > maxLimit {
+				return "", 0, fail(invalidRequest, `"limit" must be from 1 to %d`, maxLimit)
+			}
+			limit = n
+		default:
+			return "", 0, fail(invalidRequest, "the query has the unknown parameter %s", quoted(name))
+		}
+	}
+	return prefix, limit, nil
+}
+
+type channelView struct {
+	Channel     string `json:"channel"`
+	Subscribers int    `json:"subscribers"`
+}
+
+type channelList struct {
+	Channels  []channelView `json:"channels"`
+	Total     int           `json:"total"`
+	Truncated bool          `json:"truncated"`
+}
+
+// channels lists the channels that have subscribers on this node, by name.
+func (s *Server) channels(r *http.Request) (any, *problem) {
+	prefix, limit, p := parameters(r, true)
+	if p != nil {
+		return nil, p
+	}
+	infos, total := s.options.Hub.Channels(prefix, limit)
+	list := make([]channelView, len(infos))
+	for i, c := range infos {
+		list[i] = channelView{Channel: c.Name, Subscribers: c.Subscribers}
+	}
+	slices.SortFunc(list, func(a, b channelView) int { return strings.Compare(a.Channel, b.Channel) })
+	return channelList{Channels: list, Total: total, Truncated: total > len(list)}, nil
+}
+
+type connectionView struct {
+	Connection   string   `json:"connection"`
+	RemoteAddr   string   `json:"remote_addr"`
+	Channels     []string `json:"channels"`
+	QueuedBytes  int      `json:"queued_bytes"`
+	QueuedFrames int      `json:"queued_frames"`
+}
+
+type connectionList struct {
+	Connections []connectionView `json:"connections"`
+	Total       int              `json:"total"`
+	Truncated   bool             `json:"truncated"`
+}
+
+// connections lists open connections of this node, in no particular order.
+func (s *Server) connections(r *http.Request) (any, *problem) {
+	_, limit, p := parameters(r, false)
+	if p != nil {
+		return nil, p
+	}
+	infos := s.options.Hub.Connections(limit)
+	list := make([]connectionView, len(infos))
+	for i, c := range infos {
+		list[i] = connectionView{
+			Connection:   c.ID.String(),
+			Channels:     c.Channels,
+			QueuedBytes:  c.QueuedBytes,
+			QueuedFrames: c.QueuedFrames,
+		}
+		if c.Channels == nil {
+			list[i].Channels = []string{}
+		}
+		if c.Conn != nil {
+			list[i].RemoteAddr = c.Conn.RemoteAddr()
+		}
+	}
+	// Connections come and go between the list and the count of all.
+	total := s.options.Hub.Stats().Connections
+	if len(list) < limit {
+		total = len(list)
+	}
+	total = max(total, len(list))
+	return connectionList{Connections: list, Total: total, Truncated: total > len(list)}, nil
+}
+
+type nodeView struct {
+	Node        string    `json:"node"`
+	Version     string    `json:"version"`
+	GoVersion   string    `json:"go_version"`
+	Started     time.Time `json:"started"`
+	Uptime      float64   `json:"uptime_seconds"`
+	Ready       bool      `json:"ready"`
+	Draining    bool      `json:"draining"`
+	Connections int       `json:"connections"`
+	Channels    int       `json:"channels"`
+	Shards      int       `json:"shards"`
+	Inbox       int       `json:"inbox_publications"`
+	QueuedBytes int64     `json:"queued_bytes"`
+	MessageSize int       `json:"message_size"`
+	Goroutines  int       `json:"goroutines"`
+	RSSAnon     uint64    `json:"rss_anon_bytes"`
+}
+
+// info is this node at this moment.
+func (s *Server) info(*http.Request) (any, *problem) {
+	o := &s.options
+	st := o.Hub.Stats()
+	v := nodeView{
+		Node:        o.Node,
+		Version:     o.Version,
+		GoVersion:   runtime.Version(),
+		Started:     o.Started.UTC().Truncate(time.Second),
+		Uptime:      time.Since(o.Started).Truncate(time.Millisecond).Seconds(),
+		Draining:    o.Draining != nil && o.Draining(),
+		Connections: st.Connections,
+		Channels:    st.Channels,
+		Shards:      st.Shards,
+		QueuedBytes: st.QueuedBytes,
+		MessageSize: o.MessageSize(),
+		Goroutines:  runtime.NumGoroutine(),
+	}
+	v.Ready, _ = o.Ready()
+	for _, n := range st.InboxDepth {
+		v.Inbox += n
+	}
+	v.RSSAnon, _ = metrics.AnonymousMemory()
+	return v, nil
+}
