@@ -86,7 +86,7 @@ type Admin struct {
 
 // Engine is the event loop and the process around it.
 type Engine struct {
-	// Goroutines that wait in epoll and read sockets, at most 1024. 0 = one per processor the process may use.
+	// Goroutines that wait in epoll and read sockets, at most 1024. 0 = as many as gomaxprocs comes to.
 	Pollers int `yaml:"pollers"`
 	// Bytes taken from a socket in one read, 1KiB to 16MiB. One buffer per poller, not per connection.
 	ReadBuffer Size `yaml:"read_buffer"`
@@ -94,7 +94,8 @@ type Engine struct {
 	MaxConnections int `yaml:"max_connections"`
 	// Processors that run Go code at the same time. 0 = the Go runtime decides (it honours CPU quotas).
 	GOMAXPROCS int `yaml:"gomaxprocs"`
-	// The Go runtime's soft memory limit, at least 16MiB. 0 = the runtime's own (GOMEMLIMIT).
+	// The Go runtime's soft memory limit, at least 16MiB. 0 = GOMEMLIMIT, else nine tenths
+	// of the cgroup's limit, else none.
 	MemoryLimit Size `yaml:"memory_limit"`
 	// After this long without a new connection, memory left over from a storm of
 	// connects is given back to the system. 0 = off.
@@ -103,7 +104,7 @@ type Engine struct {
 
 // Hub is the broadcast engine.
 type Hub struct {
-	// Each owns a part of the connections and delivers to them, at most 64. 0 = one per processor the process may use.
+	// Each owns a part of the connections and delivers to them, at most 64. 0 = as many as engine.gomaxprocs comes to.
 	Shards int `yaml:"shards"`
 	// Publications that may wait for a shard, 64 to 16777216; above it publishers are told "busy".
 	Inbox int `yaml:"inbox"`

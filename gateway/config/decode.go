@@ -41,10 +41,7 @@ func (l *loader) value(n *yaml.Node, v reflect.Value, path, source string) {
 		n = n.Alias
 	}
 	at := l.place(n, source)
-	if l.values++; l.values > maxValues {
-		if l.values == maxValues+1 {
-			l.report(at, path, fmt.Sprintf("more than %d values, aliases counted each time", maxValues))
-		}
+	if !l.count(at, path) {
 		return
 	}
 	if path != "" {
@@ -60,6 +57,15 @@ func (l *loader) value(n *yaml.Node, v reflect.Value, path, source string) {
 			l.reject(at, path, m)
 		}
 	}
+}
+
+// count counts one more value and says whether it may be read.
+func (l *loader) count(at place, path string) bool {
+	l.values++
+	if l.values == maxValues+1 {
+		l.report(at, path, fmt.Sprintf("more than %d values, aliases counted each time", maxValues))
+	}
+	return l.values <= maxValues
 }
 
 // section sets the keys of a section. One that is empty changes nothing.
@@ -81,6 +87,9 @@ func (l *loader) section(n *yaml.Node, v reflect.Value, path, source string) {
 		}
 		f, ok := lookup(v.Type(), key.Value)
 		if !ok {
+			if !l.count(at, path) {
+				return
+			}
 			l.unknown(at, v.Type(), path, key.Value)
 			continue
 		}

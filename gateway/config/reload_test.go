@@ -25,6 +25,16 @@ func TestChanges(t *testing.T) {
 		{"an endpoint", []string{"listeners.0.endpoints.0.publish=false"}, nil, []string{"listeners.0.endpoints.0.publish"}},
 		{"another endpoint", []string{"listeners.0.endpoints.1.path=/b"}, nil, []string{"listeners.0.endpoints"}},
 		{"another listener", []string{`listeners.1={address: ":1", endpoints: [{path: /}]}`}, nil, []string{"listeners"}},
+		{
+			"another address, and origins",
+			[]string{"listeners.0.address=:1", "listeners.0.endpoints.0.origins=*"},
+			nil, []string{"listeners.0.address", "listeners.0.endpoints.0.origins"},
+		},
+		{
+			"another path, and origins: they are not those of the old path",
+			[]string{"listeners.0.endpoints.0.path=/a", "listeners.0.endpoints.0.origins=*"},
+			nil, []string{"listeners.0.endpoints.0.path", "listeners.0.endpoints.0.origins"},
+		},
 		{"the key", []string{"admin.api_key=k"}, nil, []string{"admin.api_key"}},
 		{"both kinds", []string{"hub.shards=2", "log.level=warn", "drain.delay=1s"}, []string{"log.level"}, []string{"hub.shards", "drain.delay"}},
 	}
