@@ -91,7 +91,8 @@ func TestOverlayProblems(t *testing.T) {
 		want string
 	}{
 		{
-			"values", Source{
+			"values",
+			Source{
 				Env: []string{"SLUICE_LIMITS_MESSAGE_SIZE=big", "SLUICE_ADMIN_PPROF=1", "SLUICE_HUB_SLICE=", "SLUICE_LOG_LEVEL=wran", "SLUICE_KEEPALIVE_TIMEOUT=9"},
 				Set: []string{"hub.shards=65", "hub.inbox=many", "engine.read_buffer=\xff"},
 			},
@@ -106,7 +107,8 @@ SLUICE_LOG_LEVEL: log.level: must be one of trace, debug, info, warn, error, not
 `,
 		},
 		{
-			"names of variables", Source{Env: []string{
+			"names of variables",
+			Source{Env: []string{
 				"SLUICE_LIMITS_MESAGE_SIZE=1", "SLUICE_LISTENER_3_ADDRESS=:1", "SLUICE_=1", "SLUICE_FROBNICATE=1",
 				"SLUICE_HUB_SHARDS_0=1", "SLUICE_LISTENERS_X_ADDRESS=1", "SLUICE_REUSE_PORT=true",
 			}},
@@ -120,7 +122,8 @@ SLUICE_REUSE_PORT: unknown variable: no key has this name
 `,
 		},
 		{
-			"paths", Source{Set: []string{
+			"paths",
+			Source{Set: []string{
 				"hub.shard=1", "hub", "=1", "hub=1", "listeners=:1", "listeners.1.address=:1", "listeners.3.address=:1", "listeners.x.address=:1",
 				"listeners.-1=1", "hub.shards.0=1", "limits..x=1", "namespaces=[{", "message_size=1",
 			}},
@@ -139,29 +142,34 @@ SLUICE_REUSE_PORT: unknown variable: no key has this name
 `,
 		},
 		{
-			"a new listener serves nothing", Source{Env: []string{"SLUICE_LISTENERS_1_ADDRESS=:1"}},
+			"a new listener serves nothing",
+			Source{Env: []string{"SLUICE_LISTENERS_1_ADDRESS=:1"}},
 			"SLUICE_LISTENERS_1_ADDRESS: listeners.1.endpoints: at least one endpoint is needed\n",
 		},
 		{
-			"a list from a variable", Source{Env: []string{"SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS=a,,b c"}},
+			"a list from a variable",
+			Source{Env: []string{"SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS=a,,b c"}},
 			`SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.1: a channel name must not be empty
 SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.2: "b c" must consist of letters A-Z a-z, digits and _ . : / -
 `,
 		},
 		{
-			"the flags for addresses", Source{Listen: "8080", Admin: ":8081"},
+			"the flags for addresses",
+			Source{Listen: "8080", Admin: ":8081"},
 			`--listen: listeners.0.address: must be host:port, such as 127.0.0.1:8080 or :8080, not "8080"
 --admin: admin.address: binding :8081 without admin.api_key lets anyone in the network publish: set it or bind 127.0.0.1
 `,
 		},
 		{
-			"secrets are not repeated", Source{Env: []string{"SLUICE_ADMIN_API_KEY=hunter2 hunter2"}, Set: []string{"admin.api_keys=hunter2"}},
+			"secrets are not repeated",
+			Source{Env: []string{"SLUICE_ADMIN_API_KEY=hunter2 hunter2"}, Set: []string{"admin.api_keys=hunter2"}},
 			`--set admin.api_keys: unknown key, did you mean "api_key"?
 SLUICE_ADMIN_API_KEY: admin.api_key: the key must be printable ASCII without spaces: it is sent in a header
 `,
 		},
 		{
-			"two sources of one problem: the one that said something", Source{Set: []string{"keepalive.ping_interval=2m"}},
+			"two sources of one problem: the one that said something",
+			Source{Set: []string{"keepalive.ping_interval=2m"}},
 			"--set keepalive.ping_interval: keepalive.timeout (1m) must be longer than keepalive.ping_interval (2m)\n",
 		},
 	}

@@ -34,8 +34,15 @@ func FuzzLoad(f *testing.F) {
 // FuzzSet: the same for the paths and values of --set and of variables.
 func FuzzSet(f *testing.F) {
 	for _, s := range [][2]string{
-		{"hub.shards", "3"}, {"listeners.0.endpoints.0.channels", "a,b"}, {"listeners.1", `{address: ":1", endpoints: [{path: /}]}`}, {"namespaces.0.match", "*"},
-		{"limits.message_size", "1.5MiB"}, {"drain.period", "1m"}, {"listeners.0.endpoints.0.greeting", "\x00"}, {"..", "["}, {"", "{"},
+		{"hub.shards", "3"},
+		{"listeners.0.endpoints.0.channels", "a,b"},
+		{"listeners.1", `{address: ":1", endpoints: [{path: /}]}`},
+		{"namespaces.0.match", "*"},
+		{"limits.message_size", "1.5MiB"},
+		{"drain.period", "1m"},
+		{"listeners.0.endpoints.0.greeting", "\x00"},
+		{"..", "["},
+		{"", "{"},
 	} {
 		f.Add(s[0], s[1])
 	}

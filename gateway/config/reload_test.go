@@ -28,12 +28,14 @@ func TestChanges(t *testing.T) {
 		{
 			"another address, and origins",
 			[]string{"listeners.0.address=:1", "listeners.0.endpoints.0.origins=*"},
-			nil, []string{"listeners.0.address", "listeners.0.endpoints.0.origins"},
+			nil,
+			[]string{"listeners.0.address", "listeners.0.endpoints.0.origins"},
 		},
 		{
 			"another path, and origins: they are not those of the old path",
 			[]string{"listeners.0.endpoints.0.path=/a", "listeners.0.endpoints.0.origins=*"},
-			nil, []string{"listeners.0.endpoints.0.path", "listeners.0.endpoints.0.origins"},
+			nil,
+			[]string{"listeners.0.endpoints.0.path", "listeners.0.endpoints.0.origins"},
 		},
 		{"the key", []string{"admin.api_key=k"}, nil, []string{"admin.api_key"}},
 		{"both kinds", []string{"hub.shards=2", "log.level=warn", "drain.delay=1s"}, []string{"log.level"}, []string{"hub.shards", "drain.delay"}},

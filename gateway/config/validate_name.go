@@ -77,6 +77,11 @@ func originProblem(origin string) string {
 	if before, _, slash := strings.Cut(host, "/"); slash {
 		return "an origin has no path: write " + scheme + "://" + before
 	}
+	for web, port := range map[string]string{"http": ":80", "https": ":443"} {
+		if before, ok := strings.CutSuffix(host, port); ok && strings.EqualFold(scheme, web) {
+			return "browsers leave out the port that the scheme implies: write " + scheme + "://" + before
+		}
+	}
 	if name, ok := strings.CutPrefix(host, "*."); ok {
 		if scheme != "https" || !strings.Contains(strings.Trim(name, "."), ".") {
 			return "a wildcard must be https://*. and a domain of two labels or more, such as https://*.example.com, not " + show(origin)

@@ -18,10 +18,24 @@ func TestSize(t *testing.T) {
 		want  Size
 		print string
 	}{
-		{"0", 0, "0"}, {"1", 1, "1"}, {"65536", 64 * KiB, "64KiB"}, {"64KiB", 64 * KiB, "64KiB"}, {"64 KiB", 64 * KiB, "64KiB"},
-		{"1024KiB", MiB, "1MiB"}, {"1.5MiB", 1536 * KiB, "1536KiB"}, {"0.5KiB", 512, "512"}, {"2GiB", 2 * GiB, "2GiB"}, {"3TiB", 3 * TiB, "3TiB"},
-		{"64KB", 64000, "64000"}, {"64kB", 64000, "64000"}, {"1MB", 1e6, "1000000"}, {"1GB", 1e9, "1000000000"}, {"1TB", 1e12, "976562500KiB"}, {"100B", 100, "100"},
-		{"8388607TiB", 8388607 * TiB, "8388607TiB"}, {"9223372036854775807", math.MaxInt64, "9223372036854775807"},
+		{"0", 0, "0"},
+		{"1", 1, "1"},
+		{"65536", 64 * KiB, "64KiB"},
+		{"64KiB", 64 * KiB, "64KiB"},
+		{"64 KiB", 64 * KiB, "64KiB"},
+		{"1024KiB", MiB, "1MiB"},
+		{"1.5MiB", 1536 * KiB, "1536KiB"},
+		{"0.5KiB", 512, "512"},
+		{"2GiB", 2 * GiB, "2GiB"},
+		{"3TiB", 3 * TiB, "3TiB"},
+		{"64KB", 64000, "64000"},
+		{"64kB", 64000, "64000"},
+		{"1MB", 1e6, "1000000"},
+		{"1GB", 1e9, "1000000000"},
+		{"1TB", 1e12, "976562500KiB"},
+		{"100B", 100, "100"},
+		{"8388607TiB", 8388607 * TiB, "8388607TiB"},
+		{"9223372036854775807", math.MaxInt64, "9223372036854775807"},
 	}
 	for _, tt := range tests {
 		got, err := ParseSize(tt.text)
@@ -51,9 +65,20 @@ func TestDuration(t *testing.T) {
 		want  time.Duration
 		print string
 	}{
-		{"0", 0, "0s"}, {"0s", 0, "0s"}, {"5s", 5 * time.Second, "5s"}, {"5.000s", 5 * time.Second, "5s"}, {"60s", time.Minute, "1m"}, {"90s", 90 * time.Second, "1m30s"},
-		{"10m", 10 * time.Minute, "10m"}, {"1h0m0s", time.Hour, "1h"}, {"1h10m", 70 * time.Minute, "1h10m"}, {"10h0m5s", 10*time.Hour + 5*time.Second, "10h0m5s"},
-		{"500ms", 500 * time.Millisecond, "500ms"}, {"1500ms", 1500 * time.Millisecond, "1.5s"}, {"100h", 100 * time.Hour, "100h"}, {"-1m", -time.Minute, "-1m"},
+		{"0", 0, "0s"},
+		{"0s", 0, "0s"},
+		{"5s", 5 * time.Second, "5s"},
+		{"5.000s", 5 * time.Second, "5s"},
+		{"60s", time.Minute, "1m"},
+		{"90s", 90 * time.Second, "1m30s"},
+		{"10m", 10 * time.Minute, "10m"},
+		{"1h0m0s", time.Hour, "1h"},
+		{"1h10m", 70 * time.Minute, "1h10m"},
+		{"10h0m5s", 10*time.Hour + 5*time.Second, "10h0m5s"},
+		{"500ms", 500 * time.Millisecond, "500ms"},
+		{"1500ms", 1500 * time.Millisecond, "1.5s"},
+		{"100h", 100 * time.Hour, "100h"},
+		{"-1m", -time.Minute, "-1m"},
 	}
 	for _, tt := range tests {
 		got, err := ParseDuration(tt.text)
