@@ -1,0 +1,206 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+)
+
+// churn lets clients come, receive and leave, each time with a new connection.
+// Connections numbered from Plan.Connections on are the publishers, which stay.
+type churn struct {
+	*run
+	channels   channels
+	publishers []publisher
+	check      *checker
+	got        []int // messages of this visit
+	ready      []int // connections that may come again
+	begunAt    []int64
+	scratch    []byte
+	broken     error
+
+	cycles uint64 // all phases
+	from   int64  // the window's beginning
+	cycle  counter
+}
+
+func newChurn(r *run) *churn {
+	ch := channelsOf(r.plan)
+	c := &churn{
+		run:      r,
+		channels: ch,
+		got:      make([]int, r.plan.Connections),
+		begunAt:  make([]int64, r.plan.Connections),
+		from:     1<<63 - 1,
+	}
+	if r.plan.PublishRate > 0 {
+		c.publishers = make([]publisher, ch.n)
+		for i := range c.publishers {
+			c.publishers[i] = publisher{conn: r.plan.Connections + i, channel: i, flight: newFlight()}
+		}
+		if r.plan.Messages == 0 {
+			r.plan.Messages = 1
+		}
+	}
+	c.check = newChecker(r.plan.Connections, 0)
+	r.each = &c.cycle
+	r.result.Operation = "cycle"
+	return c
+}
+
+func (c *churn) execute() (err error) {
+	n := c.plan.Connections
+	if c.swarm, err = newSwarm(c.plan, c.clock, n+len(c.publishers), c); err != nil {
+		return err
+	}
+	if c.plan.Channels > 0 {
+		path := channelPath(c.plan, c.swarm.targets)
+		c.swarm.path = func(i int) string {
+			if i >= n {
+				i -= n // publisher i is of channel i
+			}
+			return path(i)
+		}
+	}
+	for i := range c.publishers {
+		c.swarm.conns[n+i].noDelay = true
+	}
+	if err := c.mustDialAll(n, n+len(c.publishers)); err != nil {
+		return err
+	}
+	c.handshakes.reset()
+	c.result.Opened = 0
+	c.want = n
+	for i := n - 1; i >= 0; i-- {
+		c.ready = append(c.ready, i)
+	}
+	return c.turnover()
+}
+
+// turnover is the whole run: warm-up and window.
+func (c *churn) turnover() error {
+	var (
+		arrivals     = Pacer{Rate: c.plan.ConnectRate}
+		publishes    = Pacer{Rate: c.plan.PublishRate}
+		begun        = c.clock.now()
+		from         = begun + int64(c.plan.Warmup)
+		to           = from + int64(c.plan.Duration)
+		came, sent   uint64
+		server       time.Duration
+		client       time.Duration
+		cyclesBefore uint64
+		progress     = begun
+		seen         uint64
+		fail         error
+	)
+	c.enter("warming up", from)
+	err := c.loop(func(now int64) (bool, time.Duration) {
+		c.done = c.cycles
+		if c.cycles != seen {
+			seen, progress = c.cycles, now
+		}
+		if c.from > now && now >= from {
+			if server, fail = c.server.read(); fail != nil {
+				return true, 0
+			}
+			if client, fail = c.client.read(); fail != nil {
+				return true, 0
+			}
+			c.from, cyclesBefore = now, c.cycles
+			c.enter("measuring", to)
+		}
+		elapsed, wait := time.Duration(now-begun), maxWait
+		due := arrivals.Due(elapsed)
+		for len(c.ready) > 0 && came < due && fail == nil {
+			i := c.ready[len(c.ready)-1]
+			c.ready = c.ready[:len(c.ready)-1]
+			came++
+			c.got[i] = 0
+			c.begunAt[i] = now
+			fail = c.swarm.open(i)
+		}
+		if came >= due {
+			wait = min(wait, arrivals.Planned(came)-elapsed)
+		}
+		if len(c.publishers) > 0 {
+			for due := publishes.Due(elapsed); sent < due; sent++ {
+				p := int(sent % uint64(len(c.publishers)))
+				c.scratch = c.publishers[p].publish(c.plan, c.scratch, begun+int64(publishes.Planned(sent)), p, 0)
+			}
+			for p := range c.publishers {
+				c.publishers[p].flush(c.swarm)
+			}
+			wait = min(wait, publishes.Planned(sent)-elapsed)
+		}
+		if fail == nil {
+			fail = c.broken
+		}
+		if fail == nil && now-progress > int64(dialPatience) {
+			fail = fmt.Errorf("bench: no client came and left within %v", dialPatience)
+		}
+		return fail != nil || now >= to, wait
+	})
+	if c.from <= c.clock.now() {
+		s, err := c.server.read()
+		if err != nil {
+			return err
+		}
+		cl, err := c.client.read()
+		if err != nil {
+			return err
+		}
+		r := c.result
+		r.Window = time.Duration(c.clock.now() - c.from)
+		r.Operations = c.cycles - cyclesBefore
+		r.ServerCPU, r.ClientCPU = s-server, cl-client
+	}
+	for p := range c.publishers {
+		c.result.Published += c.publishers[p].seq
+	}
+	c.result.Faults = c.check.faults
+	c.result.Handshake, _ = c.handshakes.quantiles()
+	c.result.Cycle, _ = c.cycle.quantiles()
+	return firstOf(fail, err)
+}
+
+func (c *churn) opened(i int, now, took int64) {
+	c.run.opened(i, now, took)
+	if i < len(c.got) && c.plan.Messages == 0 {
+		c.swarm.bye(i)
+	}
+}
+
+func (c *churn) message(i int, b []byte, _ int64) {
+	if i >= len(c.got) || c.swarm.conns[i].state != open {
+		return // a publisher, or one that has said goodbye
+	}
+	s, ok := openPayload(b)
+	switch {
+	case !ok || s.publisher >= len(c.publishers):
+		c.check.faults.Corrupt++
+		return
+	case c.channels.n > 1 && c.channels.of(i) != s.publisher:
+		c.check.faults.Misrouted++
+		return
+	}
+	c.check.see(i, s.seq)
+	if c.got[i]++; c.got[i] >= c.plan.Messages {
+		c.swarm.bye(i)
+	}
+}
+
+func (c *churn) closed(i int, was state, code uint16, err error) {
+	if i >= len(c.got) {
+		c.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", i-len(c.got), code)
+		return
+	}
+	c.check.forget(i)
+	c.ready = append(c.ready, i)
+	if was != closing || code == 0 || code != 1000 {
+		c.run.closed(i, was, code, err)
+		return
+	}
+	c.cycles++
+	if now := c.clock.now(); now >= c.from {
+		c.cycle.add(now - c.begunAt[i])
+	}
+}

@@ -1,0 +1,114 @@
+package bench
+
+import (
+	"slices"
+	"time"
+)
+
+// connect opens connections and holds them.
+type connect struct {
+	*run
+	dialing  time.Duration // time and CPU of the dial phases only
+	onServer time.Duration
+	onClient time.Duration
+}
+
+func (c *connect) message(int, []byte, int64) {} // what a server sends to idle clients is not of interest
+
+func (c *connect) execute() error {
+	r, res := c.run, c.run.result
+	var err error
+	if r.swarm, err = newSwarm(r.plan, r.clock, r.plan.Connections, c); err != nil {
+		return err
+	}
+	r.swarm.path = channelPath(r.plan, r.swarm.targets)
+	r.each = &r.handshakes
+	res.Operation = "handshake"
+
+	steps := slices.Clone(r.plan.Steps)
+	if len(steps) == 0 || steps[len(steps)-1] != r.plan.Connections {
+		steps = append(steps, r.plan.Connections)
+	}
+	if err := c.measureMemory(0); err != nil {
+		return err
+	}
+	from := 0
+	for _, to := range steps {
+		err = c.dial(from, to)
+		res.Operations = uint64(res.Opened)
+		res.Window, res.ServerCPU, res.ClientCPU = c.dialing, c.onServer, c.onClient
+		res.Handshake, _ = r.handshakes.quantiles()
+		if err != nil {
+			return err
+		}
+		if err := r.rest("settling", r.plan.Settle); err != nil {
+			return err
+		}
+		if err := c.measureMemory(to); err != nil {
+			return err
+		}
+		from = to
+	}
+	if len(r.plan.Steps) > 0 && len(res.Memory) > 2 {
+		res.Memory = res.Memory[1:] // the slope is between the steps, without what the first connections cost
+	}
+	return c.hold()
+}
+
+// dial opens [from, to) and adds up what that took.
+func (c *connect) dial(from, to int) error {
+	s0, err := c.server.read()
+	if err != nil {
+		return err
+	}
+	c0, err := c.client.read()
+	if err != nil {
+		return err
+	}
+	begun := c.clock.now()
+	dialErr := c.dialAll(from, to)
+	c.dialing += time.Duration(c.clock.now() - begun)
+	s1, err := c.server.read()
+	if err != nil {
+		return err
+	}
+	c1, err := c.client.read()
+	if err != nil {
+		return err
+	}
+	c.onServer += s1 - s0
+	c.onClient += c1 - c0
+	return dialErr
+}
+
+func (c *connect) measureMemory(n int) error {
+	if len(c.plan.PIDs) == 0 {
+		return nil
+	}
+	if err := collectGarbage(c.plan.GC); err != nil {
+		return err
+	}
+	bytes, err := rssAnon(c.plan.PIDs)
+	if err != nil {
+		return err
+	}
+	c.result.Memory = append(c.result.Memory, MemoryStep{n, bytes})
+	return nil
+}
+
+func (c *connect) hold() error {
+	if c.plan.Hold == 0 {
+		return nil
+	}
+	before, err := c.server.read()
+	if err != nil {
+		return err
+	}
+	held := c.run.rest("holding", c.plan.Hold)
+	after, err := c.server.read()
+	if err != nil {
+		return err
+	}
+	c.result.IdleCPU = after - before
+	return held
+}

@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// maxDialing bounds the handshakes under way, well below a listener's backlog.
+	maxDialing = 256
+	// dialPatience is how long no handshake may complete before the phase is given up.
+	dialPatience = 10 * time.Second
+)
+
+// dialAll opens the connections [from, to) at the plan's rate and waits for
+// them. That some fail is not an error here: they are counted.
+func (r *run) dialAll(from, to int) error {
+	r.enter("connecting", 0)
+	r.want = to
+	var (
+		pacer    = Pacer{Rate: r.plan.ConnectRate}
+		begun    = r.clock.now()
+		progress = begun
+		next     = from
+		seen     = -1
+		failure  error
+	)
+	settled := func() int { return r.result.Opened + r.result.Failed }
+	before := settled()
+	err := r.loop(func(now int64) (bool, time.Duration) {
+		if settled() != seen {
+			seen, progress = settled(), now
+		}
+		if now-progress > int64(dialPatience) {
+			failure = fmt.Errorf("bench: %d of %d connections, and none more within %v", r.swarm.count[open], to, dialPatience)
+			return true, 0
+		}
+		due := pacer.Due(time.Duration(now - begun))
+		for next < to && uint64(next-from) < due && r.swarm.count[connecting]+r.swarm.count[upgrading] < maxDialing {
+			if err := r.swarm.open(next); err != nil {
+				r.failed(err)
+			}
+			next++
+		}
+		if next == to {
+			return settled()-before >= to-from, maxWait
+		}
+		if uint64(next-from) < due {
+			return false, maxWait // a handshake must end first
+		}
+		return false, time.Duration(begun + int64(pacer.Planned(uint64(next-from))) - now)
+	})
+	if err != nil {
+		return err
+	}
+	return failure
+}
+
+// mustDialAll is dialAll where the scenario makes no sense with fewer.
+func (r *run) mustDialAll(from, to int) error {
+	if err := r.dialAll(from, to); err != nil {
+		return err
+	}
+	if r.result.Failed > 0 {
+		return fmt.Errorf("bench: %d of %d connections failed: %s", r.result.Failed, to, r.result.FirstFail)
+	}
+	return nil
+}
+
+func (r *run) failed(err error) {
+	r.result.Failed++
+	if r.result.FirstFail == "" && err != nil {
+		r.result.FirstFail = err.Error()
+	}
+}
+
+// opened and closed count; scenarios that do more call them too.
+func (r *run) opened(_ int, _, took int64) {
+	r.result.Opened++
+	r.handshakes.add(took)
+}
+
+func (r *run) closed(_ int, was state, code uint16, err error) {
+	if was < open {
+		r.failed(err)
+		return
+	}
+	r.result.Lost++
+	if r.result.Codes == nil {
+		r.result.Codes = map[uint16]int{}
+	}
+	r.result.Codes[code]++
+}

@@ -1,0 +1,245 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// fanout publishes to channels of subscribers and follows every message to
+// every one of them. In the open loop messages leave when they are due, whatever
+// the server does; in the closed loop the next one leaves when one has reached
+// all its subscribers.
+type fanout struct {
+	*run
+	channels   channels
+	publishers []publisher
+	check      *checker
+	verify     *verifier
+	alive      []int // open subscribers by channel
+	scratch    []byte
+
+	// The measured window. Before it is open, from is the end of time.
+	from, to     int64 // planned times that count
+	delivery     counter
+	last         counter
+	sendLag      counter
+	deliveries   uint64 // all phases
+	arrived      int64  // when the last delivery came
+	completed    int    // closed loop: messages to be followed by another
+	broken       error
+	counted      uint64 // deliveries when the window opened
+	opened_      int64
+	serverBefore time.Duration
+	clientBefore time.Duration
+}
+
+// How long the end of a run waits for messages on the way.
+const (
+	silence    = 2 * time.Second  // without any delivery: what is missing is lost
+	drainLimit = 15 * time.Second // while they still come
+	stall      = 5 * time.Second  // closed loop without any delivery
+)
+
+func newFanout(r *run) *fanout {
+	ch := channelsOf(r.plan)
+	f := &fanout{
+		run:        r,
+		channels:   ch,
+		publishers: make([]publisher, r.plan.Publishers),
+		check:      newChecker(r.plan.Connections*ch.columns, 1),
+		verify:     newVerifier(r.plan.Size),
+		alive:      make([]int, ch.n),
+		from:       1<<63 - 1,
+	}
+	for i := range f.publishers {
+		f.publishers[i] = publisher{conn: i, channel: ch.of(i), column: ch.column(i), flight: newFlight()}
+	}
+	r.each = &f.delivery
+	r.result.Operation = "delivery"
+	return f
+}
+
+func (f *fanout) execute() (err error) {
+	if f.swarm, err = newSwarm(f.plan, f.clock, f.plan.Connections, f); err != nil {
+		return err
+	}
+	f.swarm.path = channelPath(f.plan, f.swarm.targets)
+	for i := range f.publishers {
+		if f.plan.API != "" {
+			p := newPoster(f.plan.API, f.plan.APIKey)
+			defer p.stop()
+			f.publishers[i].post = p
+		} else {
+			f.swarm.conns[i].noDelay = true
+		}
+	}
+	if err := f.mustDialAll(0, f.plan.Connections); err != nil {
+		return err
+	}
+	f.result.Handshake, _ = f.handshakes.quantiles()
+	if f.plan.Window > 0 {
+		err = f.closedLoop()
+	} else {
+		err = f.openLoop()
+	}
+	return errors.Join(f.broken, err)
+}
+
+// publish sends one message of publisher p.
+func (f *fanout) publish(p int, planned int64) {
+	pub := &f.publishers[p]
+	f.scratch = pub.publish(f.plan, f.scratch, planned, p, f.alive[pub.channel])
+}
+
+func (f *fanout) flush() {
+	for p := range f.publishers {
+		f.publishers[p].flush(f.swarm)
+	}
+}
+
+func (f *fanout) flying() int {
+	n := 0
+	for p := range f.publishers {
+		n += f.publishers[p].flight.open
+	}
+	return n
+}
+
+// message checks and times one delivery.
+//
+// hot: once per received message.
+func (f *fanout) message(i int, b []byte, now int64) {
+	s, ok := f.verify.open(b)
+	if !ok || s.publisher >= len(f.publishers) {
+		f.check.faults.Corrupt++
+		return
+	}
+	p := &f.publishers[s.publisher]
+	if f.channels.n > 1 && f.channels.of(i) != p.channel {
+		f.check.faults.Misrouted++
+		return
+	}
+	f.deliveries++
+	f.arrived = now
+	first := f.check.see(i*f.channels.columns+p.column, s.seq)
+	complete := first && p.flight.arrived(s.seq)
+	if complete {
+		f.completed++
+	}
+	if s.planned >= f.from && s.planned < f.to {
+		f.delivery.add(now - s.planned)
+		if complete {
+			f.last.add(now - s.planned)
+		}
+	}
+}
+
+func (f *fanout) opened(i int, now, took int64) {
+	f.run.opened(i, now, took)
+	f.alive[f.channels.of(i)]++
+}
+
+// closed takes the connection out of what messages wait for.
+func (f *fanout) closed(i int, was state, code uint16, err error) {
+	f.run.closed(i, was, code, err)
+	if was < open {
+		return
+	}
+	ch := f.channels.of(i)
+	f.alive[ch]--
+	for p := range f.publishers {
+		pub := &f.publishers[p]
+		if pub.channel != ch {
+			continue
+		}
+		for seq := f.check.next[i*f.channels.columns+pub.column]; seq <= pub.seq; seq++ {
+			if pub.flight.arrived(seq) {
+				f.completed++
+			}
+		}
+		if pub.conn == i && pub.post == nil && f.broken == nil {
+			f.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", p, code)
+		}
+	}
+}
+
+// begin opens the measured window.
+func (f *fanout) begin(now int64) error {
+	var err error
+	if f.serverBefore, err = f.server.read(); err != nil {
+		return err
+	}
+	if f.clientBefore, err = f.client.read(); err != nil {
+		return err
+	}
+	f.counted = f.deliveries
+	f.opened_ = now
+	f.enter("measuring", f.to)
+	return nil
+}
+
+// figures closes the window at now.
+func (f *fanout) figures(now int64) error {
+	r := f.result
+	server, err := f.server.read()
+	if err != nil {
+		return err
+	}
+	client, err := f.client.read()
+	if err != nil {
+		return err
+	}
+	r.ServerCPU, r.ClientCPU = server-f.serverBefore, client-f.clientBefore
+	r.Operations = f.deliveries - f.counted
+	r.Window = time.Duration(now - f.opened_)
+	return nil
+}
+
+// drain waits for what is on the way, then settles the account of every subscriber.
+func (f *fanout) drain() error {
+	begun := f.clock.now()
+	f.arrived = begun
+	f.enter("draining", 0)
+	late := false
+	err := f.loop(func(now int64) (bool, time.Duration) {
+		f.done = f.deliveries
+		late = now-begun > int64(drainLimit)
+		return f.flying() == 0 || now-f.arrived > int64(silence) || late, maxWait
+	})
+	f.settle(late || err != nil)
+	return err
+}
+
+// settle makes the result of what was seen. With late, messages that are still
+// missing may yet come: they are not called lost.
+func (f *fanout) settle(late bool) {
+	r := f.result
+	for p := range f.publishers {
+		pub := &f.publishers[p]
+		r.Published += pub.seq
+		if late {
+			r.Undelivered += uint64(pub.flight.open)
+			continue
+		}
+		for i := range f.swarm.conns {
+			if f.channels.of(i) == pub.channel && f.swarm.conns[i].state == open {
+				f.check.finish(i*f.channels.columns+pub.column, pub.seq)
+			}
+		}
+	}
+	r.Faults = f.check.faults
+	r.Delivery, _ = f.delivery.quantiles()
+	r.Last, _ = f.last.quantiles()
+	r.SendLag, _ = f.sendLag.quantiles()
+}
+
+// postFailure is the first failure of a publish over HTTP, if any.
+func (f *fanout) postFailure() error {
+	for p := range f.publishers {
+		if post := f.publishers[p].post; post != nil && post.failures.Load() > 0 {
+			return fmt.Errorf("bench: %d publishes failed: %s", post.failures.Load(), *post.first.Load())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+)
+
+// When an open loop is not to be believed.
+const (
+	maxSendLag = 20 * time.Millisecond // p99 from the planned time to the send
+	maxBusy    = 0.90                  // of one core
+)
+
+// openLoop publishes by the plan. The window begins with the first publish
+// after the warm-up; its CPU figures end when the last message has arrived, so
+// that they are of whole messages.
+func (f *fanout) openLoop() error {
+	var (
+		pacer = Pacer{Rate: f.plan.PublishRate}
+		begun = f.clock.now() + int64(10*time.Millisecond)
+		sent  uint64
+		fail  error
+	)
+	f.from = begun + int64(f.plan.Warmup)
+	f.to = f.from + int64(f.plan.Duration)
+	total := pacer.Due(f.plan.Warmup + f.plan.Duration - 1)
+	f.enter("warming up", f.from)
+	err := f.loop(func(now int64) (bool, time.Duration) {
+		f.done = f.deliveries
+		if f.opened_ == 0 && now >= f.from {
+			if fail = f.begin(now); fail != nil {
+				return true, 0
+			}
+		}
+		for due := min(pacer.Due(time.Duration(now-begun)), total); sent < due; sent++ {
+			planned := begun + int64(pacer.Planned(sent))
+			f.publish(int(sent%uint64(len(f.publishers))), planned)
+			if planned >= f.from {
+				f.sendLag.add(f.clock.now() - planned)
+			}
+		}
+		f.flush()
+		if fail = f.broken; fail != nil {
+			return true, 0
+		}
+		return now >= f.to, time.Duration(min(begun+int64(pacer.Planned(sent)), f.to) - now)
+	})
+	if fail != nil || (err != nil && f.opened_ == 0) {
+		f.settle(true)
+		return firstOf(fail, err)
+	}
+	busy, readErr := f.client.read()
+	if readErr != nil {
+		return readErr
+	}
+	busy -= f.clientBefore
+	publishing := time.Duration(f.clock.now() - f.opened_)
+	if err != nil { // interrupted: nothing more is waited for
+		f.settle(true)
+		return firstOf(f.figures(f.clock.now()), err)
+	}
+	err = f.drain()
+	if figErr := f.figures(max(f.arrived, f.to)); figErr != nil {
+		return figErr
+	}
+	f.result.Invalid = f.invalid(float64(busy) / float64(publishing))
+	return firstOf(err, f.postFailure())
+}
+
+// invalid says why the generator was the limit; "" when it was not.
+func (f *fanout) invalid(busy float64) string {
+	if lag := f.sendLag.quantile(0.99); lag > maxSendLag {
+		return fmt.Sprintf("the generator sent late: p99 of the lag behind the plan is %v (limit %v)", lag.Round(time.Millisecond), maxSendLag)
+	}
+	if busy > maxBusy {
+		return fmt.Sprintf("the generator used %.0f %% of a core (limit %.0f %%)", busy*100, maxBusy*100)
+	}
+	return ""
+}
+
+// closedLoop keeps Window messages on the way. Messages that complete in one
+// turn of the loop are followed by as many, in one write per publisher.
+func (f *fanout) closedLoop() error {
+	var (
+		begun = f.clock.now()
+		sent  uint64
+		fail  error
+	)
+	f.from = begun + int64(f.plan.Warmup)
+	f.to = f.from + int64(f.plan.Duration)
+	f.completed, f.arrived = f.plan.Window, begun
+	f.enter("warming up", f.from)
+	err := f.loop(func(now int64) (bool, time.Duration) {
+		f.done = f.deliveries
+		if f.opened_ == 0 && now >= f.from {
+			if fail = f.begin(now); fail != nil {
+				return true, 0
+			}
+		}
+		if now >= f.to {
+			return true, 0
+		}
+		for ; f.completed > 0; f.completed-- {
+			f.publish(int(sent%uint64(len(f.publishers))), now)
+			sent++
+		}
+		f.flush()
+		if fail = f.broken; fail == nil && now-f.arrived > int64(stall) {
+			fail = fmt.Errorf("bench: nothing arrived for %v with %d messages on the way", stall, f.flying())
+		}
+		return fail != nil, min(maxWait, time.Duration(f.to-now))
+	})
+	if f.opened_ != 0 {
+		if figErr := f.figures(f.clock.now()); figErr != nil {
+			return figErr
+		}
+	}
+	if err != nil {
+		f.settle(true)
+		return err
+	}
+	err = f.drain()
+	return firstOf(fail, firstOf(err, f.postFailure()))
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

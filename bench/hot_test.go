@@ -1,0 +1,70 @@
+package bench
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"sluice/gateway/ws"
+)
+
+// received is what one connection reads when n messages come at once, and a
+// fan-out of subscribers that waits for them.
+func received(tb testing.TB, n, size, subscribers int) (*fanout, []byte) {
+	tb.Helper()
+	plan := &Plan{Scenario: "fanout", URLs: []string{"ws://127.0.0.1:1/"}, Connections: subscribers, Size: size, Window: 1}
+	if err := plan.normalise(); err != nil {
+		tb.Fatal(err)
+	}
+	f := newFanout(&run{plan: plan, clock: newClock(), result: &Result{}})
+	f.from, f.to = 0, 1<<62
+	var err error
+	if f.swarm, err = newSwarm(plan, f.clock, subscribers, f); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(f.swarm.stop)
+	var b []byte
+	for range n {
+		f.scratch = f.publishers[0].publish(plan, f.scratch, f.clock.now(), 0, 1<<30)
+		b = ws.AppendFrame(b, ws.Text, f.scratch)
+	}
+	return f, b
+}
+
+func TestReceiveAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const runs = 200
+	f, b := received(t, 64, 128, runs+2)
+	i := 0
+	allocs := testing.AllocsPerRun(runs, func() {
+		if left := f.swarm.take(i, b, f.clock.now()); len(left) != 0 {
+			t.Fatalf("%d bytes were left", len(left))
+		}
+		i++
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations per turn, want none", allocs)
+	}
+	if got, want := f.deliveries, uint64(64*(runs+1)); got != want || f.check.faults.Any() {
+		t.Errorf("%d deliveries with %+v, want %d without faults", got, f.check.faults, want)
+	}
+}
+
+func BenchmarkReceive(b *testing.B) {
+	for _, size := range []int{128, 4096} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			const batch, subscribers = 64, 1000
+			f, in := received(b, batch, size, subscribers)
+			for b.Loop() {
+				clear(f.check.next)
+				for i := range subscribers {
+					f.check.next[i] = 1
+					f.swarm.take(i, in, f.clock.now())
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(time.Nanosecond)/float64(f.deliveries), "ns/message")
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Capacity is what this host lets a generator open.
+type Capacity struct {
+	Files  int   // RLIMIT_NOFILE, after it was raised to the hard limit, less what the process needs
+	Ports  int   // local ports x source addresses x targets
+	Memory int64 // connections that fit into the available memory, both socket ends on this host
+}
+
+const (
+	// reservedFiles stay free for the process itself.
+	reservedFiles = 64
+	// kernelBytes is what the kernel keeps for both ends of an idle connection,
+	// and the generator for one; measured with both on one host.
+	kernelBytes = 10 << 10
+)
+
+// Preflight raises the file limit and reads the others. targets and sources
+// count addresses; 0 sources means one.
+func Preflight(targets, sources int) (Capacity, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return Capacity{}, fmt.Errorf("bench: file limit: %w", err)
+	}
+	if limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return Capacity{}, fmt.Errorf("bench: file limit: %w", err)
+		}
+	}
+	c := Capacity{Files: int(min(limit.Cur, 1<<30)) - reservedFiles}
+
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return Capacity{}, fmt.Errorf("bench: ports: %w", err)
+	}
+	var lowest, highest int
+	if _, err := fmt.Sscan(string(bytes.TrimSpace(b)), &lowest, &highest); err != nil {
+		return Capacity{}, fmt.Errorf("bench: ports: %w", err)
+	}
+	c.Ports = (highest - lowest + 1) * max(1, targets) * max(1, sources)
+
+	b, err = os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return Capacity{}, fmt.Errorf("bench: memory: %w", err)
+	}
+	kib, err := statusKiB(b, "MemAvailable:")
+	if err != nil {
+		return Capacity{}, fmt.Errorf("bench: memory: %w", err)
+	}
+	c.Memory = kib << 10 / kernelBytes
+	return c, nil
+}
+
+// Connections is how many can be opened.
+func (c Capacity) Connections() int { return int(min(int64(c.Files), int64(c.Ports), c.Memory)) }
+
+// Binds says which limit it is, and what raises it.
+func (c Capacity) Binds() string {
+	switch n := c.Connections(); n {
+	case c.Files:
+		return "the file limit binds (ulimit -n " + strconv.Itoa(c.Files+reservedFiles) + "): raise it, as root, with ulimit -n or fs.nr_open"
+	case c.Ports:
+		return "the local ports bind: give more source addresses (--sources 127.0.0.1-127.0.0.32) or more --url"
+	default:
+		return "the available memory binds"
+	}
+}

@@ -1,0 +1,36 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+)
+
+// WriteJSON writes the result as one line of JSON, without the histograms.
+func (r *Result) WriteJSON(w io.Writer) error {
+	line := *r
+	for _, q := range []**Quantiles{&line.Handshake, &line.Delivery, &line.Last, &line.Cycle, &line.SendLag} {
+		if *q != nil {
+			bare := **q
+			bare.HDR = nil
+			*q = &bare
+		}
+	}
+	if r.Invalid != "" { // no figures
+		line = Result{Plan: r.Plan, Version: r.Version, Started: r.Started, Invalid: r.Invalid}
+	}
+	return json.NewEncoder(w).Encode(&line)
+}
+
+// Save writes the whole result, with its histograms, to a file.
+func (r *Result) Save(path string) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("bench: save: %w", err)
+	}
+	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("bench: save: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a run needs beside its plan.
+type Options struct {
+	Version string
+	// Progress is called a few times a second from a goroutine of its own; nil: never.
+	Progress func(Progress)
+	Interval time.Duration // between two calls; 0: one second
+}
+
+// Progress is a glance at a run.
+type Progress struct {
+	Phase     string
+	Elapsed   time.Duration
+	Left      time.Duration // of the phase; 0: unknown
+	Open      int
+	Want      int
+	Done      uint64 // operations so far
+	PerSecond float64
+	P50, P99  time.Duration // so far
+	Errors    uint64
+}
+
+// Run executes the plan. It returns a Result also when ctx ends it early. The
+// calling goroutine is locked to its thread meanwhile, and drives all connections.
+func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
+	if err := p.normalise(); err != nil {
+		return nil, err
+	}
+	limits, err := Preflight(len(p.URLs), len(p.Sources))
+	if err != nil {
+		return nil, err
+	}
+	if n := limits.Connections(); p.Connections > n {
+		return nil, fmt.Errorf("bench: %d connections: this host can open %d: %s", p.Connections, n, limits.Binds())
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	r := &run{
+		plan:   &p,
+		clock:  newClock(),
+		client: newCPUMeter(os.Getpid()),
+		server: newCPUMeter(p.PIDs...),
+		result: &Result{Plan: p, Version: o.Version, Started: time.Now()},
+	}
+	r.started = r.clock.now()
+	defer context.AfterFunc(ctx, func() { r.interrupted.Store(true) })()
+	defer r.reportTo(o)()
+
+	var scenario interface{ execute() error }
+	switch p.Scenario {
+	case "connect":
+		scenario = &connect{run: r}
+	case "fanout":
+		scenario = newFanout(r)
+	case "churn":
+		scenario = newChurn(r)
+	}
+	err = scenario.execute()
+	if r.swarm != nil {
+		r.swarm.stop()
+	}
+	if errors.Is(err, errInterrupted) {
+		r.result.Interrupted = true
+		err = nil
+	}
+	return r.result, err
+}
+
+// errInterrupted ends a run early, with what was measured.
+var errInterrupted = errors.New("bench: interrupted")
+
+// run is what all scenarios share: the loop, the count of connections, the
+// meters. Scenarios embed it and override what they handle themselves.
+type run struct {
+	// Static after construction.
+	plan    *Plan
+	clock   clock
+	started int64 // CLOCK_MONOTONIC ns
+
+	// Owned by the loop.
+	swarm      *swarm
+	server     *cpuMeter
+	client     *cpuMeter
+	result     *Result
+	handshakes counter
+	done       uint64   // operations, all phases
+	each       *counter // what Progress shows quantiles of; may be nil
+	phase      string
+	phaseEnds  int64 // 0: unknown
+	want       int
+	nextGlance int64
+
+	// Shared.
+	interrupted atomic.Bool
+	glance      atomic.Pointer[Progress]
+}
+
+// enter begins a phase that is expected to end at ends; 0: unknown.
+func (r *run) enter(phase string, ends int64) {
+	r.phase, r.phaseEnds, r.nextGlance = phase, ends, 0
+}
+
+// loop turns the swarm until step says that it is done. step runs after each
+// turn; its wait is how long nothing will be due.
+func (r *run) loop(step func(now int64) (done bool, wait time.Duration)) error {
+	for {
+		if r.interrupted.Load() {
+			return errInterrupted
+		}
+		now := r.clock.now()
+		done, wait := step(now)
+		if done {
+			return nil
+		}
+		r.look(now)
+		if err := r.swarm.turn(min(wait, maxWait)); err != nil {
+			return err
+		}
+	}
+}
+
+// maxWait bounds a wait, so that an interrupt is seen.
+const maxWait = 20 * time.Millisecond
+
+// rest lets the swarm answer pings for d.
+func (r *run) rest(phase string, d time.Duration) error {
+	end := r.clock.now() + int64(d)
+	r.enter(phase, end)
+	return r.loop(func(now int64) (bool, time.Duration) { return now >= end, time.Duration(end - now) })
+}
+
+// look publishes a glance for the reporting goroutine a few times a second.
+func (r *run) look(now int64) {
+	if now < r.nextGlance {
+		return
+	}
+	r.nextGlance = now + int64(200*time.Millisecond)
+	p := &Progress{
+		Phase:   r.phase,
+		Elapsed: time.Duration(now - r.started),
+		Open:    r.swarm.count[open],
+		Want:    r.want,
+		Done:    r.done,
+		Errors:  uint64(r.result.Failed + r.result.Lost),
+	}
+	if r.phaseEnds > now {
+		p.Left = time.Duration(r.phaseEnds - now)
+	}
+	if r.each != nil {
+		p.P50, p.P99 = r.each.quantile(0.50), r.each.quantile(0.99)
+	}
+	r.glance.Store(p)
+}
+
+// reportTo starts the goroutine that calls o.Progress; the returned function ends it.
+func (r *run) reportTo(o Options) (end func()) {
+	if o.Progress == nil {
+		return func() {}
+	}
+	if o.Interval == 0 {
+		o.Interval = time.Second
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(o.Interval)
+		defer ticker.Stop()
+		var last Progress
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+			}
+			if p := r.glance.Load(); p != nil {
+				now := *p
+				now.PerSecond = ratio(float64(now.Done-last.Done), (now.Elapsed - last.Elapsed).Seconds())
+				last = now
+				o.Progress(now)
+			}
+		}
+	})
+	return func() { close(stop); wg.Wait() }
+}

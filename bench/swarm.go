@@ -1,0 +1,165 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is where a connection of the swarm is in its life.
+type state uint8
+
+const (
+	idle       state = iota // no socket
+	connecting              // TCP
+	upgrading               // the upgrade request was sent
+	open
+	closing // a close frame was sent
+)
+
+// conn is one client connection, 40 bytes. What only some need lies in cold.
+type conn struct {
+	fd         int32
+	generation uint32 // tells late events of an earlier socket apart
+	state      state
+	noDelay    bool
+	code       uint16 // of the close frame that came; 0: none
+	since      int64  // when the dial began, CLOCK_MONOTONIC ns
+	rest       *rest
+}
+
+// handler is told what happens to connections. All calls come from the loop,
+// i is the connection's number, now the time after the system call that brought it.
+type handler interface {
+	// opened: the upgrade was accepted; it took so many nanoseconds since the dial.
+	opened(i int, now, took int64)
+	// message: a whole text or binary message; p is dead when message returns.
+	message(i int, p []byte, now int64)
+	// closed: the socket is gone. was is the state that it was in; code that of
+	// the close frame that came, 0 for none; err says why a dial failed.
+	closed(i int, was state, code uint16, err error)
+}
+
+// swarm is many client connections on one epoll loop, driven by one goroutine
+// that calls turn; nothing in it may be used by another.
+type swarm struct {
+	// Static after construction.
+	clock   clock
+	handler handler
+	targets []target
+	sources []unix.Sockaddr    // local addresses, taken in turns; empty: the kernel chooses
+	path    func(i int) string // the request's path and query; nil: the target's
+	headers []string           // "Name: value"
+	epoll   int
+
+	// Owned by the loop.
+	conns   []conn
+	buffer  []byte // what recv writes to, shared by all
+	scratch []byte // frames being built
+	events  []unix.EpollEvent
+	free    []*rest
+	count   [closing + 1]int // connections by state
+	dials   uint64
+	busy    bool // the last turn had more news than it takes
+}
+
+// target is one server address.
+type target struct {
+	addr unix.Sockaddr
+	ip6  bool
+	host string // for the Host header
+	path string
+}
+
+const (
+	readBuffer = 512 << 10
+	maxFrame   = 16 << 20
+	maxEvents  = 512 // per turn: bounds the time between two looks at the plan
+)
+
+func newSwarm(p *Plan, c clock, n int, h handler) (*swarm, error) {
+	s := &swarm{
+		clock:   c,
+		handler: h,
+		conns:   make([]conn, n),
+		buffer:  make([]byte, readBuffer),
+		events:  make([]unix.EpollEvent, maxEvents),
+	}
+	s.count[idle] = n
+	for _, u := range p.URLs {
+		t, err := parseTarget(u)
+		if err != nil {
+			return nil, err
+		}
+		s.targets = append(s.targets, t)
+	}
+	for _, a := range p.Sources {
+		ip, err := netip.ParseAddr(a)
+		if err != nil {
+			return nil, fmt.Errorf("bench: source: %w", err)
+		}
+		s.sources = append(s.sources, sockaddr(ip, 0))
+	}
+	s.headers = append(s.headers, p.Headers...)
+	if p.Subprotocol != "" {
+		s.headers = append(s.headers, "Sec-WebSocket-Protocol: "+p.Subprotocol)
+	}
+	var err error
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("bench: epoll: %w", err)
+	}
+	return s, nil
+}
+
+func sockaddr(ip netip.Addr, port int) unix.Sockaddr {
+	if ip = ip.Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Addr: ip.As4(), Port: port}
+	}
+	return &unix.SockaddrInet6{Addr: ip.As16(), Port: port}
+}
+
+// stop resets every connection at once, so that no port stays in TIME_WAIT for the next run.
+func (s *swarm) stop() {
+	for i := range s.conns {
+		if c := &s.conns[i]; c.state != idle {
+			_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			_ = unix.Close(int(c.fd))
+			s.become(c, idle)
+		}
+	}
+	_ = unix.Close(s.epoll)
+}
+
+// become keeps the counts by state.
+func (s *swarm) become(c *conn, to state) {
+	s.count[c.state]--
+	s.count[to]++
+	c.state = to
+}
+
+// alive is how many connections have a socket.
+func (s *swarm) alive() int { return len(s.conns) - s.count[idle] }
+
+// drop closes the socket of connection i and tells the handler.
+func (s *swarm) drop(i int, err error) {
+	c := &s.conns[i]
+	if c.state == idle {
+		return
+	}
+	was, code := c.state, c.code
+	_ = unix.Close(int(c.fd)) // also takes it out of the epoll set
+	s.release(c)
+	c.generation++
+	c.code = 0
+	s.become(c, idle)
+	s.handler.closed(i, was, code, err)
+}
+
+// What ends a connection beside its socket's own errors.
+var (
+	errEnded   = errors.New("bench: the server ended the connection")
+	errTooLong = errors.New("bench: the server sent a frame above 16 MiB")
+	errMasked  = errors.New("bench: the server sent a masked frame")
+)

@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+
+	"golang.org/x/sys/unix"
+)
+
+// parseTarget reads ws://host:port/path?query and resolves the host.
+func parseTarget(raw string) (target, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return target{}, fmt.Errorf("bench: url: %w", err)
+	}
+	if u.Scheme != "ws" || u.Host == "" {
+		return target{}, fmt.Errorf("bench: url %q: ws://host:port/path is needed", raw)
+	}
+	host := u.Host
+	if u.Port() == "" {
+		host = net.JoinHostPort(u.Hostname(), "80")
+	}
+	addr, err := net.ResolveTCPAddr("tcp", host)
+	if err != nil {
+		return target{}, fmt.Errorf("bench: url: %w", err)
+	}
+	ip := addr.AddrPort().Addr()
+	if !ip.IsValid() {
+		return target{}, fmt.Errorf("bench: url %q: no host", raw)
+	}
+	path := u.RequestURI()
+	return target{addr: sockaddr(ip, addr.Port), ip6: !ip.Unmap().Is4(), host: u.Host, path: path}, nil
+}
+
+// open begins to connect connection i, which must be idle.
+func (s *swarm) open(i int) error {
+	c := &s.conns[i]
+	t := &s.targets[i%len(s.targets)]
+	family := unix.AF_INET
+	if t.ip6 {
+		family = unix.AF_INET6
+	}
+	c.since = s.clock.now()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("bench: socket: %w", err)
+	}
+	if err := s.connect(c, fd, t); err != nil {
+		_ = unix.Close(fd)
+		return fmt.Errorf("bench: connect: %w", err)
+	}
+	c.fd = int32(fd)
+	s.become(c, connecting)
+	// Edge-triggered: each wake-up is drained, and the kernel need not look at
+	// the socket a second time in the next epoll_wait.
+	ev := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Fd:     int32(i), Pad: int32(c.generation),
+	}
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		_ = unix.Close(fd)
+		s.become(c, idle)
+		return fmt.Errorf("bench: epoll: %w", err)
+	}
+	return nil
+}
+
+func (s *swarm) connect(c *conn, fd int, t *target) error {
+	if len(s.sources) > 0 {
+		// The port is chosen at connect, per destination, so that each source
+		// address has all of its ports for each target.
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+			return err
+		}
+		if err := unix.Bind(fd, s.sources[s.dials%uint64(len(s.sources))]); err != nil {
+			return err
+		}
+	}
+	s.dials++
+	if c.noDelay {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+			return err
+		}
+	}
+	if err := unix.Connect(fd, t.addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return err
+	}
+	return nil
+}
+
+// connected sends the upgrade request once TCP stands.
+func (s *swarm) connected(i int) {
+	c := &s.conns[i]
+	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	if err != nil {
+		s.drop(i, fmt.Errorf("bench: connect: %w", err))
+		return
+	}
+	t := &s.targets[i%len(s.targets)]
+	path := t.path
+	if s.path != nil {
+		path = s.path(i)
+	}
+	s.become(c, upgrading)
+	s.scratch = appendRequest(s.scratch[:0], t.host, path, s.key(i), s.headers)
+	s.send(i, s.scratch)
+}
+
+// upgraded looks for the whole response in b; used is its length, 0 when more is needed.
+func (s *swarm) upgraded(i int, b []byte, now int64) (used int) {
+	c := &s.conns[i]
+	used, err := parseResponse(b, s.key(i))
+	if err != nil {
+		s.drop(i, err)
+		return 0
+	}
+	if used > 0 {
+		s.become(c, open)
+		s.handler.opened(i, now, now-c.since)
+	}
+	return used
+}
+
+// key is the Sec-WebSocket-Key of connection i: another one for each dial, and
+// never stored.
+func (s *swarm) key(i int) string {
+	c := &s.conns[i]
+	return websocketKey(uint64(i)*mix0+uint64(c.generation)*mix1, uint64(c.since)*mix3)
+}

@@ -1,0 +1,84 @@
+// Command flood is a WebSocket load generator: see package bench.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/bench"
+)
+
+type cli struct {
+	Run       runCmd       `cmd:"" help:"Run a scenario against a WebSocket server."`
+	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
+	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// Exit codes: 0 everything that was asked for happened; 1 it did not (messages
+// or connections were lost, or the run failed); 2 wrong usage; 3 INVALID.
+var (
+	errFaulty  = errors.New("not everything arrived as it should: see the report")
+	errInvalid = errors.New("the generator was the limit")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("flood"),
+		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	args, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		parser.Errorf("%s", err)
+		os.Exit(2)
+	}
+	err = args.Run()
+	stop()
+	switch {
+	case errors.Is(err, errInvalid):
+		os.Exit(3)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type scenariosCmd struct{}
+
+func (scenariosCmd) Run() error {
+	for _, s := range bench.Scenarios {
+		fmt.Printf("%-8s  %s\n", s.Name, s.About)
+	}
+	return nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println("flood", version())
+	return nil
+}
+
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"sluice/bench"
+)
+
+type runCmd struct {
+	Scenario string `arg:"" enum:"connect,fanout,churn" help:"connect, fanout or churn; see 'flood scenarios'."`
+
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; repeat it for several, which connections take in turns."`
+	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
+	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
+	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
+	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
+	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
+	Channels    int           `default:"0" help:"Channels that clients join in turns with ?channel=flood-N; 0: the URL is used as it is."`
+	Publishers  int           `default:"0" help:"0: one per channel."`
+	Size        int           `default:"128" help:"Payload bytes, at least 48."`
+	Binary      bool          `help:"Publish binary messages, else text."`
+	PublishRate float64       `help:"Open loop: publishes per second."`
+	Window      int           `help:"Closed loop: publishes in flight."`
+	API         string        `name:"api" help:"Publish over HTTP to this server API, e.g. http://127.0.0.1:8081."`
+	APIKey      string        `name:"api-key" env:"FLOOD_API_KEY" help:"X-API-Key for --api."`
+	Duration    time.Duration `default:"10s" help:"Measured window."`
+	Warmup      time.Duration `default:"1s" help:"Before it, at the same rate."`
+	Hold        time.Duration `help:"connect: hold the connections this long, and measure the idle CPU."`
+	Settle      time.Duration `default:"1s" help:"connect: rest before memory is read."`
+	Steps       []int         `help:"connect: read the server's memory at these counts, e.g. 2000,15000."`
+	GC          string        `name:"gc" help:"connect: GET this URL before memory is read (pprof's heap?gc=1)."`
+	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate)."`
+	PID         []int         `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
+	JSON        bool          `name:"json" help:"One line of JSON on stdout in place of the table."`
+	Out         string        `type:"path" help:"Also save the result, with its histograms, to this file."`
+	Quiet       bool          `short:"q" help:"No progress on stderr."`
+}
+
+func (c *runCmd) plan() (bench.Plan, error) {
+	p := bench.Plan{
+		Scenario: c.Scenario, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
+		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
+		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey,
+		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
+		Messages: c.Messages, PIDs: c.PID,
+	}
+	var err error
+	if c.Sources != "" {
+		p.Sources, err = bench.ParseSources(c.Sources)
+	}
+	return p, err
+}
+
+func (c *runCmd) Run(ctx context.Context) error {
+	plan, err := c.plan()
+	if err != nil {
+		return err
+	}
+	live := bench.Live{W: os.Stderr, Terminal: isTerminal(os.Stderr)}
+	options := bench.Options{Version: version(), Interval: 3 * time.Second}
+	if live.Terminal {
+		options.Interval = 200 * time.Millisecond
+	}
+	if !c.Quiet {
+		options.Progress = live.Show
+	}
+	result, runErr := bench.Run(ctx, plan, options)
+	live.Clear()
+	if result == nil || (runErr != nil && result.Operations == 0) {
+		return runErr
+	}
+	if c.Out != "" {
+		if err := result.Save(c.Out); err != nil {
+			return err
+		}
+	}
+	write := result.WriteText
+	if c.JSON {
+		write = result.WriteJSON
+	}
+	if err := write(os.Stdout); err != nil {
+		return err
+	}
+	switch {
+	case runErr != nil:
+		return runErr
+	case result.Invalid != "":
+		return errInvalid
+	case !result.OK():
+		return errFaulty
+	}
+	return nil
+}
+
+// isTerminal: a character device is near enough for where progress goes.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
