@@ -101,7 +101,7 @@ deps: ## Hold every package to the import table
 .PHONY: floor
 floor: ## Build bin/floor, the C server that the benchmarks measure against (needs cc)
 	@mkdir -p bin
-	$(or $(CC),cc) -std=gnu11 -O2 -Wall -Wextra -o bin/floor bench/floor/floor.c
+	$(or $(CC),cc) -std=c11 -O2 -Wall -Wextra -o bin/floor bench/floor/floor.c
 
 .PHONY: bench
 bench: ## Measure a node beside the floor; takes long
