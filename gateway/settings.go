@@ -62,11 +62,10 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 	}
 }
 
-// maxQueue is what nbio may hold for one connection before it closes it: more
-// than the hub ever leaves there, even after limits were raised by a reload.
-func maxQueue(cfg *config.Config) int {
-	return 2*int(cfg.Limits.WriteQueue) + 2*int(cfg.Limits.MessageSize) + 2*int(cfg.Hub.BatchBytes) + 1<<20
-}
+// maxQueue is what nbio may hold for one connection before it closes it. It
+// guards against our own mistakes: more than limits.write_queue and
+// limits.message_size can be set to, also by a reload.
+const maxQueue = 3 << 30
 
 // reservedFiles are descriptors that connections leave free: listeners, the
 // admin listener's connections, epoll, logs.

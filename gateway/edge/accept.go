@@ -129,7 +129,7 @@ func (l *listener) add(tc *net.TCPConn) error {
 		return err
 	}
 	trim(nc)
-	c := &conn{nc: nc, edge: e, opening: &opening{listener: l}}
+	c := &conn{nc: nc, opening: &opening{listener: l}}
 	nc.SetSession(c)
 	// The poller reads phase first: epoll is no synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)

@@ -21,8 +21,7 @@ type conn struct {
 	session.Session
 
 	// Static after OnOpen.
-	nc   *nbio.Conn
-	edge *Edge
+	nc *nbio.Conn
 
 	// Owned by the poller.
 	opening *opening // what the handshake needs; nil once it is over

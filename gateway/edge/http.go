@@ -18,13 +18,13 @@ func (c *conn) page(ep *Endpoint, req *ws.Request) {
 	if req.Method == http.MethodHead {
 		body = nil
 	}
-	c.edge.cell.Pages.Add(1)
+	c.edge().cell.Pages.Add(1)
 	c.respond(200, ep.PageType, len(ep.Page), body, "")
 }
 
 // answer gives a response that is not a 101, and counts why.
 func (c *conn) answer(status int, contentType string, body []byte, headers string, why metrics.HandshakeFailure) {
-	c.edge.cell.HandshakeFailures[why].Add(1)
+	c.edge().cell.HandshakeFailures[why].Add(1)
 	c.respond(status, contentType, len(body), body, headers)
 }
 
@@ -47,8 +47,8 @@ func (c *conn) respond(status int, contentType string, length int, body []byte, 
 	if !c.phase.CompareAndSwap(phaseHandshake, phaseDiscard) {
 		return
 	}
+	c.edge().handshaking.Add(-1)
 	c.opening = nil
-	c.edge.handshaking.Add(-1)
 	c.Send(out)
 	c.Finish()
 }

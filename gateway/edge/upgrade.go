@@ -16,6 +16,9 @@ type opening struct {
 	gathered []byte // the request so far, when it did not come in one piece
 }
 
+// edge is where the connection came in, during the handshake.
+func (c *conn) edge() *Edge { return c.opening.listener.edge }
+
 // handshake takes bytes of the upgrade request. Most requests lie whole in b;
 // the others are gathered, up to the limit on their size.
 func (c *conn) handshake(b []byte) (published bool) {
@@ -24,7 +27,7 @@ func (c *conn) handshake(b []byte) (published bool) {
 		op.gathered = append(op.gathered, b...)
 		b = op.gathered
 	}
-	limits := ws.HandshakeLimits{HeaderBytes: c.edge.settings.Load().HeaderBytes}
+	limits := ws.HandshakeLimits{HeaderBytes: c.edge().settings.Load().HeaderBytes}
 	req, n, err := ws.ParseRequest(&limits, b)
 	if err != nil {
 		c.reject(err)
@@ -61,7 +64,7 @@ func (l *listener) route(path string) *Endpoint {
 // upgrade makes the connection a WebSocket. rest is what came behind the
 // request: frames, once the 101 is on its way.
 func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bool) {
-	if c.edge.draining.Load() {
+	if c.edge().draining.Load() {
 		c.answer(503, "text/plain; charset=utf-8", []byte("503: this node is shutting down\n"), "Retry-After: 1\r\n", metrics.HandshakeDraining)
 		return false
 	}
@@ -83,9 +86,10 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	c.Send(out)
 	pool.Put(buf)
 
+	e := c.edge()
+	e.handshaking.Add(-1)
+	e.cell.Handshakes.Add(1)
 	c.opening = nil
-	c.edge.handshaking.Add(-1)
-	c.edge.cell.Handshakes.Add(1)
 	c.Open(ep.Session, c, channels)
 	if !c.phase.CompareAndSwap(phaseHandshake, phaseOpen) {
 		return false // ended meanwhile

@@ -7,10 +7,10 @@ import "sluice/gateway/metrics"
 // wait because the client does not read, the newest wins (RFC 6455 section
 // 5.5.3 allows it), so that a flood of pings cannot fill a queue.
 func (s *Subscriber) Reply(frame []byte) {
-	if s.replies.Load() >= maxReplies {
+	if s.state.Load() >= maxReplies*oneReply {
 		return
 	}
-	s.replies.Add(1)
+	s.state.Add(oneReply)
 	s.shard.post(item{kind: itemReply, sub: s, frame: NewFrame(frame)})
 }
 

@@ -116,7 +116,7 @@ func (sh *shard) sendOne(r *run, e *entry) {
 			}
 		}
 	}
-	if s.out != nil && s.flags&(flagGathered|flagDoomed) == 0 && !s.waiting.Load() {
+	if s.out != nil && s.flags&(flagGathered|flagDoomed) == 0 && !s.waits() {
 		s.flags |= flagGathered
 		sh.gathered = append(sh.gathered, s)
 	}

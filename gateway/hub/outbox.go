@@ -146,8 +146,8 @@ func (sh *shard) empty(s *Subscriber, reason metrics.DropReason) {
 // await asks to hear when s's socket has room again. The room may have come up
 // before the wish was noted; then nobody else would tell.
 func (sh *shard) await(s *Subscriber) {
-	s.waiting.Store(true)
-	if int(s.queued.Load()) <= sh.lowWater() && s.waiting.CompareAndSwap(true, false) {
+	s.state.Or(stateWaiting)
+	if int(s.queued.Load()) <= sh.lowWater() && s.stopWaiting() {
 		sh.post(item{kind: itemReady, sub: s})
 	}
 }
@@ -192,7 +192,7 @@ func (sh *shard) flush(s *Subscriber) {
 		s.conn.Send(bytes)
 		sh.sent(1, messages, size)
 	}
-	s.waiting.Store(false)
+	s.stopWaiting()
 	sh.putOutbox(s)
 	if s.flags&flagClosing != 0 {
 		s.conn.Finish()

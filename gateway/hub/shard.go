@@ -145,7 +145,7 @@ func (sh *shard) apply(it *item) {
 			sh.leave(it.sub, sub)
 		}
 	case itemReply:
-		it.sub.replies.Add(-1)
+		it.sub.state.Add(^(oneReply - 1))
 		sh.control(it.sub, it.frame)
 	case itemClose:
 		sh.close(it.sub, it.frame, metrics.CloseReason(it.n))

@@ -21,10 +21,8 @@ type Subscriber struct {
 	out    *outbox // nil unless frames wait for the socket or for the end of the round
 
 	// Shared.
-	queued  atomic.Int32 // bytes given to Conn.Send that the kernel has not taken
-	replies atomic.Int32 // replies in the shard's inbox
-	waiting atomic.Bool  // the shard wants to hear when queued is low again
-	life    atomic.Uint32
+	queued atomic.Int32  // bytes given to Conn.Send that the kernel has not taken
+	state  atomic.Uint32 // the state bits, and the number of replies in the shard's inbox
 }
 
 // Bits of Subscriber.flags. A subscriber with none of them, and no outbox, takes the fast path.
@@ -35,11 +33,13 @@ const (
 	flagGone                       // detached
 )
 
-// Bits of Subscriber.life: Attach and Detach may race, and exactly one of them
-// must post the detach item, after the attach item.
+// Subscriber.state. Attach and Detach may race, and exactly one of them must
+// post the detach item, after the attach item.
 const (
-	lifeAttached uint32 = 1 << iota
-	lifeEnded
+	stateAttached uint32 = 1 << iota
+	stateEnded
+	stateWaiting // the shard wants to hear when queued is low again
+	oneReply     // from here on a count of replies, up to maxReplies
 )
 
 // subscription is one entry of a subscriber in a run.
@@ -57,7 +57,7 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 	s.touch()
 	sh.attached.Add(1)
 	sh.post(item{kind: itemAttach, sub: s})
-	if s.life.Or(lifeAttached)&lifeEnded != 0 {
+	if s.state.Or(stateAttached)&stateEnded != 0 {
 		sh.post(item{kind: itemDetach, sub: s})
 	}
 }
@@ -65,8 +65,8 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 // Detach takes s out of the hub when its connection has ended. It may come
 // before, during or without an Attach, and from any goroutine; it is idempotent.
 func (s *Subscriber) Detach() {
-	old := s.life.Or(lifeEnded)
-	if old&lifeAttached != 0 && old&lifeEnded == 0 {
+	old := s.state.Or(stateEnded)
+	if old&stateAttached != 0 && old&stateEnded == 0 {
 		s.shard.post(item{kind: itemDetach, sub: s})
 	}
 }
@@ -111,11 +111,17 @@ func (s *Subscriber) Wrote(n int) (left int) {
 	}
 	s.shard.queuedBytes.Add(int64(-n))
 	s.touch() // the peer takes what it is sent: it is alive
-	if s.waiting.Load() && int(l) <= s.shard.lowWater() && s.waiting.CompareAndSwap(true, false) {
+	if s.waits() && int(l) <= s.shard.lowWater() && s.stopWaiting() {
 		s.shard.post(item{kind: itemReady, sub: s})
 	}
 	return int(l)
 }
+
+// waits says that the shard wants to hear when queued is low again.
+func (s *Subscriber) waits() bool { return s.state.Load()&stateWaiting != 0 }
+
+// stopWaiting ends that, and reports whether it was so: one of those who notice tells the shard.
+func (s *Subscriber) stopWaiting() bool { return s.state.And(^stateWaiting)&stateWaiting != 0 }
 
 // find returns the subscription to ch, or nil.
 func (s *Subscriber) find(ch *channel) *subscription {
