@@ -37,7 +37,7 @@ func (s *server) gcURL() string {
 
 // start runs the named server and waits until it accepts.
 func (s *Suite) start(ctx context.Context, name string) (*server, error) {
-	port, err := freePort()
+	port, err := freePort(20000 + os.Getpid()%5000)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Suite) start(ctx context.Context, name string) (*server, error) {
 	case FloorBatch:
 		args = []string{s.FloorBin, "-b", "-p", fmt.Sprint(port)}
 	default:
-		if srv.admin, err = freePort(); err != nil {
+		if srv.admin, err = freePort(port + 1); err != nil {
 			return nil, err
 		}
 		shards := 1
@@ -94,10 +94,10 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-// freePort is one that nobody listens on. Servers listen below the range that
+// freePort is the first port from start on that nobody listens on. Servers listen below the range that
 // client sockets take theirs from, so that neither stands in the other's way.
-func freePort() (int, error) {
-	for port := 20000 + os.Getpid()%5000; port < 32000; port++ {
+func freePort(start int) (int, error) {
+	for port := start; port < 32000; port++ {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			return port, l.Close()
