@@ -10,6 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// maxScrapes is how many scrapes of /metrics run at once; the next gets 503.
+const maxScrapes = 4
+
 // A route is one path of the admin listener.
 type route struct {
 	path   string // a trailing / takes what is below as well
@@ -32,7 +35,7 @@ func (s *Server) table() []route {
 		{path: "/healthz", method: http.MethodGet, open: true, serve: s.query(alive)},
 		{path: "/readyz", method: http.MethodGet, open: true, serve: s.query(s.ready)},
 		{path: "/metrics", method: http.MethodGet, serve: promhttp.HandlerFor(s.options.Metrics, promhttp.HandlerOpts{
-			MaxRequestsInFlight: 4,
+			MaxRequestsInFlight: maxScrapes,
 			Timeout:             writeTimeout / 2,
 		}).ServeHTTP},
 	}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+)
+
+// published is one Publish that a fakeHub was asked for.
+type published struct {
+	Channels []string
+	Payload  string
+	Binary   bool
+}
+
+type fakeConn struct{ hub.Conn }
+
+func (fakeConn) RemoteAddr() string { return "192.0.2.7:4711" }
+
+// fakeHub has channels a, b and c with 1, 2 and 3 subscribers, and 2 connections.
+type fakeHub struct {
+	// Static after construction.
+	fail  error // of Publish
+	panic bool
+
+	// Guarded by mu.
+	mu        sync.Mutex
+	published []published
+	closed    []farewell
+}
+
+func (h *fakeHub) Publish(channels []string, p hub.Publication) (int, error) {
+	if h.panic {
+		panic("injected")
+	}
+	if h.fail != nil {
+		return 0, h.fail
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.published = append(h.published, published{channels, string(p.Payload), p.Binary})
+	n := 0
+	for _, c := range channels {
+		n += max(0, strings.Index(" abc", c))
+	}
+	return n, nil
+}
+
+func (h *fakeHub) Channels(prefix string, limit int) (list []hub.ChannelInfo, total int) {
+	if h.panic {
+		panic("injected")
+	}
+	for i, name := range []string{"c", "a", "b"} { // not sorted: the API sorts
+		if strings.HasPrefix(name, prefix) {
+			list = append(list, hub.ChannelInfo{Name: name, Subscribers: (i+2)%3 + 1})
+		}
+	}
+	return list[:min(limit, len(list))], len(list)
+}
+
+func (h *fakeHub) Connections(limit int) []hub.ConnectionInfo {
+	if h.panic {
+		panic("injected")
+	}
+	return []hub.ConnectionInfo{
+		{ID: 0xab, Channels: []string{"a", "b"}, QueuedBytes: 5, QueuedFrames: 6, Conn: fakeConn{}},
+		{ID: 0xcd, Conn: fakeConn{}},
+	}[:min(limit, 2)]
+}
+
+func (h *fakeHub) Stats() hub.Stats {
+	if h.panic {
+		panic("injected")
+	}
+	return hub.Stats{Shards: 2, Connections: 2, Channels: 3, InboxDepth: []int{4, 5}, QueuedBytes: 6}
+}
+
+func (h *fakeHub) disconnect(id hub.ID, code uint16, reason string) bool {
+	if h.panic {
+		panic("injected")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = append(h.closed, farewell{id, code, reason})
+	return id == 0xab
+}
+
+type channelError string
+
+func (e channelError) Error() string { return string(e) }
+
+const testMessageSize = 100
+
+// options are a working server's, over h.
+func options(h *fakeHub) Options {
+	set := metrics.NewSet(2)
+	return Options{
+		Hub:        h,
+		Disconnect: h.disconnect,
+		CheckChannel: func(name string) error {
+			if len(name) != 1 {
+				return channelError("it must have one byte")
+			}
+			return nil
+		},
+		MessageSize: func() int { return testMessageSize },
+		Ready:       func() (bool, string) { return true, "" },
+		Metrics:     metrics.NewRegistry(set, metrics.Options{Version: "v0.0.0"}),
+		Cell:        set.Edge(),
+		Log:         zerolog.Nop(),
+		Version:     "v0.0.0",
+		Node:        "node-1",
+		Started:     time.Now().Add(-time.Minute),
+	}
+}
+
+func request(method, target, body string) *http.Request {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:8081"
+	return r
+}
+
+// exchange sends r to s and holds the answer to the OpenAPI document.
+func exchange(t *testing.T, s *Server, r *http.Request) *http.Response {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	res := w.Result()
+	if err := contract(t).check(r, res, w.Body.Bytes()); err != nil {
+		t.Errorf("%s %s: the answer breaks the contract: %v\n%s", r.Method, r.URL, err, w.Body)
+	}
+	return res
+}
+
+func bodyOf(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(b), "\n")
+}
+
+// refusal decodes an error's answer.
+func refusal(t *testing.T, res *http.Response) errorBody {
+	t.Helper()
+	var a errorAnswer
+	if err := json.Unmarshal([]byte(bodyOf(t, res)), &a); err != nil {
+		t.Fatal(err)
+	}
+	return a.Error
+}
