@@ -223,7 +223,10 @@ func (e *Edge) expire() {
 		if !ok {
 			return
 		}
-		if p := c.phase.Load(); p == phaseHandshake || p == phaseDiscard {
+		if e.leave(c, phaseDiscard) {
+			e.cell.HandshakeFailures[metrics.HandshakeTimeout].Add(1)
+		}
+		if c.phase.Load() == phaseDiscard {
 			c.Abort()
 		}
 	}

@@ -44,10 +44,9 @@ func (c *conn) respond(status int, contentType string, length int, body []byte, 
 	out = strconv.AppendInt(out, int64(length), 10)
 	out = append(out, "\r\n\r\n"...)
 	out = append(out, body...)
-	if !c.phase.CompareAndSwap(phaseHandshake, phaseDiscard) {
+	if !c.edge().leave(c, phaseDiscard) {
 		return
 	}
-	c.edge().handshaking.Add(-1)
 	c.opening = nil
 	c.Send(out)
 	c.Finish()

@@ -82,12 +82,12 @@ func (e *Edge) guard(c *conn) {
 	}
 	e.cell.Panics.Add(1)
 	e.log.Error().Interface("err", p).Bytes("stack", debug.Stack()).Msg("panic in a connection")
-	if c.phase.CompareAndSwap(phaseOpen, phaseDiscard) {
+	if c.phase.CompareAndSwap(phaseOpen, phaseDiscard) && c.Attached() {
 		c.Close(nil, metrics.ClosePanic)
 		return
 	}
-	if c.phase.CompareAndSwap(phaseHandshake, phaseDiscard) {
-		e.failed(metrics.HandshakePanic)
+	if e.leave(c, phaseDiscard) {
+		e.cell.HandshakeFailures[metrics.HandshakePanic].Add(1)
 	}
 	_ = c.nc.Close()
 }
@@ -100,15 +100,20 @@ func (e *Edge) onClose(nc *nbio.Conn, _ error) {
 	if !ok {
 		return
 	}
-	if c.phase.Swap(phaseClosed) == phaseHandshake {
-		e.failed(metrics.HandshakeLost)
+	if e.leave(c, phaseClosed) {
+		e.cell.HandshakeFailures[metrics.HandshakeLost].Add(1)
 	}
+	c.phase.Store(phaseClosed)
 	c.Detach()
 	e.connections.Add(-1)
 }
 
-// failed counts a handshake that came to nothing.
-func (e *Edge) failed(why metrics.HandshakeFailure) {
+// leave ends the handshake: the phase becomes to. Of all who want to end it
+// one is told true.
+func (e *Edge) leave(c *conn, to uint32) bool {
+	if !c.phase.CompareAndSwap(phaseHandshake, to) {
+		return false
+	}
 	e.handshaking.Add(-1)
-	e.cell.HandshakeFailures[why].Add(1)
+	return true
 }

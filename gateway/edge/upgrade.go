@@ -81,19 +81,16 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 		c.answer(status, "text/plain; charset=utf-8", []byte(strconv.Itoa(status)+": "+err.Error()+"\n"), "", metrics.HandshakeChannel)
 		return false
 	}
-	buf := pool.Get(512 + len(ep.Greeting))
-	out := append(ws.AppendUpgradeResponse((*buf)[:0], req, ""), ep.Greeting...)
-	c.Send(out)
-	pool.Put(buf)
-
 	e := c.edge()
-	e.handshaking.Add(-1)
-	e.cell.Handshakes.Add(1)
-	c.opening = nil
-	c.Open(ep.Session, c, channels)
-	if !c.phase.CompareAndSwap(phaseHandshake, phaseOpen) {
-		return false // ended meanwhile
+	if !e.leave(c, phaseOpen) {
+		return false // timed out or lost meanwhile
 	}
+	c.opening = nil
+	e.cell.Handshakes.Add(1)
+	buf := pool.Get(512 + len(ep.Greeting))
+	c.Send(append(ws.AppendUpgradeResponse((*buf)[:0], req, ""), ep.Greeting...))
+	pool.Put(buf)
+	c.Open(ep.Session, c, channels) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}

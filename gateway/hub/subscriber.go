@@ -71,6 +71,9 @@ func (s *Subscriber) Detach() {
 	}
 }
 
+// Attached says that Attach was called; its caller asks.
+func (s *Subscriber) Attached() bool { return s.shard != nil }
+
 // ID names the attached connection.
 func (s *Subscriber) ID() ID {
 	return makeID(s.shard.id, s.slot, s.chunk.gen[s.slot%chunkSize].Load())
