@@ -55,11 +55,19 @@ func ParseUpgradeResponse(b []byte, key string) (n int, err error) {
 	if view(b[len(status):len(status)+4]) != "101 " {
 		return 0, ErrNotUpgraded
 	}
-	return n, checkUpgrade(b[bytes.IndexByte(b, '\n')+1:n-2], key)
+	if err := checkUpgrade(b[:n-2], key); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
-// checkUpgrade checks the header lines of a 101.
+// checkUpgrade checks the status line and the header lines of a 101.
 func checkUpgrade(head []byte, key string) error {
+	_, size, e := nextLine(head, len(head))
+	if e != nil {
+		return ErrResponse
+	}
+	head = head[size:]
 	var upgrade, connection, accept bool
 	for len(head) > 0 {
 		line, size, e := nextLine(head, len(head))
