@@ -309,6 +309,24 @@ func TestSeveralChannels(t *testing.T) {
 	}
 }
 
+// A connection that is owed more than its outbox holds, all at once, is not slow.
+func TestMoreThanAnOutboxAtOnce(t *testing.T) {
+	r := newRig(t, nil) // outboxes of 64
+	c := r.client("a", "b")
+	r.settled()
+	release := r.stall()
+	for i := range 500 {
+		r.publish(fmt.Sprint(i), "a")
+		r.publish(fmt.Sprint(i), "b")
+	}
+	c.sub.Close(nil, metrics.CloseDrain)
+	release()
+	r.settled()
+	if n := len(c.messages()); n != 1001 {
+		t.Errorf("%d messages, want 1000 and the close frame", n)
+	}
+}
+
 func TestExceptThePublisher(t *testing.T) {
 	r := newRig(t, nil)
 	a, b := r.client("c"), r.client("c")

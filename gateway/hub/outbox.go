@@ -50,12 +50,15 @@ func (sh *shard) enqueue(s *Subscriber, r *run, frames []*Frame) {
 	if s.flags&(flagDoomed|flagGone) != 0 {
 		return
 	}
-	if s.out == nil {
-		s.out = sh.takeOutbox()
-	}
 	set := sh.hub.settings.Load()
 	for _, f := range frames {
-		if r != nil && !sh.admit(s, r, f, set) {
+		if s.out != nil && s.out.len() >= set.OutboxFrames && !s.waits() {
+			sh.flush(s) // not slow: it is owed more than an outbox holds, and its socket has room
+		}
+		if s.out == nil {
+			s.out = sh.takeOutbox()
+		}
+		if r != nil && !sh.admit(s, r, set) {
 			if s.flags&flagDoomed != 0 {
 				return
 			}
@@ -64,13 +67,13 @@ func (sh *shard) enqueue(s *Subscriber, r *run, frames []*Frame) {
 		s.out.push(waiting{f, r})
 		sh.queuedBytes.Add(int64(len(f.bytes)))
 	}
-	if s.flags&flagGathered == 0 && s.queued.Load() != 0 {
+	if s.out != nil && s.flags&flagGathered == 0 && s.queued.Load() != 0 {
 		sh.await(s)
 	}
 }
 
-// admit makes room for f in s's outbox as r's policy says, and reports whether f may go in.
-func (sh *shard) admit(s *Subscriber, r *run, f *Frame, set *Settings) bool {
+// admit makes room for one more frame of r in s's outbox as r's policy says, and reports whether it may go in.
+func (sh *shard) admit(s *Subscriber, r *run, set *Settings) bool {
 	policy := r.key.ch.namespace.Load().SlowConsumer
 	o := s.out
 	if policy == SlowLatest {
