@@ -91,12 +91,13 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// Timeouts and sizes of the admin listener. A profile's duration comes on top
-// of writeTimeout.
+// Timeouts and sizes of the admin listener. The write timeout begins with the
+// request, like the read timeout: it is longer, so that a body that did not
+// arrive in time is answered. A profile's duration comes on top of it.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
-	writeTimeout      = 30 * time.Second
+	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
 )

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -21,13 +22,20 @@ type description struct {
 	root map[string]any
 }
 
+// parsed reads the document once for all tests, which do not write to it.
+var parsed = sync.OnceValues(func() (map[string]any, error) {
+	var root map[string]any
+	err := yaml.Unmarshal([]byte(openapi), &root)
+	return root, err
+})
+
 func contract(t testing.TB) *description {
 	t.Helper()
-	d := &description{}
-	if err := yaml.Unmarshal([]byte(openapi), &d.root); err != nil {
+	root, err := parsed()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return &description{root}
 }
 
 // at follows keys from v, through references.

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sluice/gateway/hub"
+)
+
+// TestManual: every curl line of docs/api.md is answered with 200, every route
+// has one, and every code is explained with its status.
+func TestManual(t *testing.T) {
+	file, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual := string(file)
+	o := options(&fakeHub{})
+	o.Pprof = true
+	o.CheckChannel = func(string) error { return nil }
+	o.Disconnect = func(hub.ID, uint16, string) bool { return true }
+	s := New(o)
+
+	line := regexp.MustCompile(`(?m)^curl "?\$A(/[^ "\n]*)"?(?: -d '([^']*)')?`)
+	shown := map[string]bool{}
+	for _, m := range line.FindAllStringSubmatch(manual, -1) {
+		target, body, method := m[1], m[2], "GET"
+		if body != "" {
+			method = "POST"
+		}
+		r := request(method, target, body)
+		shown[r.URL.Path] = true
+		if strings.HasSuffix(r.URL.Path, "/profile") {
+			continue // takes its seconds
+		}
+		if res := exchange(t, s, r); res.StatusCode != 200 {
+			t.Errorf("%s: %d %s", m[0], res.StatusCode, bodyOf(t, res))
+		}
+	}
+	for _, rt := range s.routes {
+		if !shown[rt.path] && !strings.HasPrefix(rt.path, "/debug/pprof/") {
+			t.Errorf("the manual does not show %s", rt.path)
+		}
+	}
+	for _, c := range codes {
+		if !strings.Contains(manual, fmt.Sprintf("| %d | `%s` |", c.status, c.name)) {
+			t.Errorf("the manual does not explain %s with status %d", c.name, c.status)
+		}
+	}
+}
