@@ -319,10 +319,18 @@ func TestMoreThanAnOutboxAtOnce(t *testing.T) {
 		r.publish(fmt.Sprint(i), "a")
 		r.publish(fmt.Sprint(i), "b")
 	}
-	c.sub.Close(nil, metrics.CloseDrain)
+	closing := r.client("a", "b")
+	for i := range 500 {
+		r.publish(fmt.Sprint(i), "a")
+		r.publish(fmt.Sprint(i), "b")
+	}
+	closing.sub.Close(nil, metrics.CloseDrain)
 	release()
 	r.settled()
-	if n := len(c.messages()); n != 1001 {
+	if n := len(c.messages()); n != 2000 {
+		t.Errorf("%d messages, want 2000", n)
+	}
+	if n := len(closing.messages()); n != 1001 {
 		t.Errorf("%d messages, want 1000 and the close frame", n)
 	}
 }
