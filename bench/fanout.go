@@ -29,7 +29,7 @@ type fanout struct {
 	completed    int    // closed loop: messages to be followed by another
 	broken       error
 	counted      uint64 // deliveries when the window opened
-	opened_      int64
+	windowAt     int64
 	serverBefore time.Duration
 	clientBefore time.Duration
 }
@@ -174,7 +174,7 @@ func (f *fanout) begin(now int64) error {
 		return err
 	}
 	f.counted = f.deliveries
-	f.opened_ = now
+	f.windowAt = now
 	f.enter("measuring", f.to)
 	return nil
 }
@@ -192,7 +192,7 @@ func (f *fanout) figures(now int64) error {
 	}
 	r.ServerCPU, r.ClientCPU = server-f.serverBefore, client-f.clientBefore
 	r.Operations = f.deliveries - f.counted
-	r.Window = time.Duration(now - f.opened_)
+	r.Window = time.Duration(now - f.windowAt)
 	return nil
 }
 
@@ -234,12 +234,18 @@ func (f *fanout) settle(late bool) {
 	r.SendLag, _ = f.sendLag.quantiles()
 }
 
-// postFailure is the first failure of a publish over HTTP, if any.
+// postFailure says how many publishes over HTTP failed, and why the first did.
 func (f *fanout) postFailure() error {
+	var failures int64
+	var first string
 	for p := range f.publishers {
 		if post := f.publishers[p].post; post != nil && post.failures.Load() > 0 {
-			return fmt.Errorf("bench: %d publishes failed: %s", post.failures.Load(), *post.first.Load())
+			failures += post.failures.Load()
+			first = *post.first.Load()
 		}
 	}
-	return nil
+	if failures == 0 {
+		return nil
+	}
+	return fmt.Errorf("bench: %d publishes failed: %s", failures, first)
 }

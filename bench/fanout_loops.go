@@ -27,7 +27,7 @@ func (f *fanout) openLoop() error {
 	f.enter("warming up", f.from)
 	err := f.loop(func(now int64) (bool, time.Duration) {
 		f.done = f.deliveries
-		if f.opened_ == 0 && now >= f.from {
+		if f.windowAt == 0 && now >= f.from {
 			if fail = f.begin(now); fail != nil {
 				return true, 0
 			}
@@ -45,7 +45,7 @@ func (f *fanout) openLoop() error {
 		}
 		return now >= f.to, time.Duration(min(begun+int64(pacer.Planned(sent)), f.to) - now)
 	})
-	if fail != nil || (err != nil && f.opened_ == 0) {
+	if fail != nil || (err != nil && f.windowAt == 0) {
 		f.settle(true)
 		return firstOf(fail, err)
 	}
@@ -54,7 +54,7 @@ func (f *fanout) openLoop() error {
 		return readErr
 	}
 	busy -= f.clientBefore
-	publishing := time.Duration(f.clock.now() - f.opened_)
+	publishing := time.Duration(f.clock.now() - f.windowAt)
 	if err != nil { // interrupted: nothing more is waited for
 		f.settle(true)
 		return firstOf(f.figures(f.clock.now()), err)
@@ -92,7 +92,7 @@ func (f *fanout) closedLoop() error {
 	f.enter("warming up", f.from)
 	err := f.loop(func(now int64) (bool, time.Duration) {
 		f.done = f.deliveries
-		if f.opened_ == 0 && now >= f.from {
+		if f.windowAt == 0 && now >= f.from {
 			if fail = f.begin(now); fail != nil {
 				return true, 0
 			}
@@ -110,7 +110,7 @@ func (f *fanout) closedLoop() error {
 		}
 		return fail != nil, min(maxWait, time.Duration(f.to-now))
 	})
-	if f.opened_ != 0 {
+	if f.windowAt != 0 {
 		if figErr := f.figures(f.clock.now()); figErr != nil {
 			return figErr
 		}

@@ -101,7 +101,7 @@ func (p *poster) post(m publication) error {
 }
 
 func (p *poster) fail(err error) {
-	p.failures.Add(1)
 	s := err.Error()
 	p.first.CompareAndSwap(nil, &s)
+	p.failures.Add(1) // after first, which is read when this is not 0
 }

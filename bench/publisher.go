@@ -34,15 +34,6 @@ func channelsOf(p *Plan) channels {
 func (c channels) of(i int) int     { return i % c.n }
 func (c channels) column(i int) int { return i / c.n }
 
-// size is how many of the first connections belong to channel ch.
-func (c channels) size(ch, connections int) int {
-	n := connections / c.n
-	if ch < connections%c.n {
-		n++
-	}
-	return n
-}
-
 func channelName(ch int) string { return "flood-" + strconv.Itoa(ch) }
 
 // channelPath makes the request path of each connection, which names its

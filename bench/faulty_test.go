@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+
+	"sluice/gateway/ws"
+)
+
+// faulty is a broadcast server that can do wrong on purpose: everything that a
+// client sends goes to all of its channel, by way of mangle.
+type faulty struct {
+	// mangle returns what client number client (from 0, in the order of their
+	// upgrades) is sent in place of p, which is the nth message (from 1); nil: p.
+	mangle func(client, n int, p []byte) [][]byte
+	// frame makes the bytes on the wire of one message; nil: one frame.
+	frame func(op ws.Opcode, p []byte) []byte
+	// cut closes a client with this code in place of its nth message; 0: it does not.
+	cut func(client, n int) ws.CloseCode
+	// chunk > 0 cuts what is written into pieces of so many bytes.
+	chunk int
+
+	mu      sync.Mutex
+	clients []*faultyClient // Guarded by mu.
+	n       int             // Guarded by mu; messages.
+}
+
+type faultyClient struct {
+	conn    net.Conn
+	number  int
+	channel string
+}
+
+// start serves until the test ends.
+func (s *faulty) start(t *testing.T) (wsURL, apiURL string) {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.mu.Lock()
+		for _, c := range s.clients {
+			c.conn.Close()
+		}
+		s.mu.Unlock()
+		server.Close()
+	})
+	return "ws" + server.URL[4:] + "/", server.URL
+}
+
+func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/api/publish" {
+		var p publication
+		if err := json.NewDecoder(r.Body).Decode(&p); err != nil || r.Header.Get("X-API-Key") != "secret" {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		s.broadcast(p.Channel, ws.Text, []byte(p.Text))
+		return
+	}
+	conn, rw, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	key := r.Header.Get("Sec-WebSocket-Key")
+	s.mu.Lock()
+	c := &faultyClient{conn, len(s.clients), r.URL.Query().Get("channel")}
+	s.clients = append(s.clients, c)
+	conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n"))
+	s.mu.Unlock()
+	s.read(c, rw.Reader)
+}
+
+func (s *faulty) read(c *faultyClient, r *bufio.Reader) {
+	var p ws.Parser
+	defer p.Release()
+	b := make([]byte, 4096)
+	for {
+		n, err := r.Read(b)
+		if err != nil {
+			return
+		}
+		for in := b[:n]; ; {
+			m, rest, err := p.Next(&ws.Rules{MaxMessage: 1 << 20}, in)
+			if err != nil || m.Opcode == 0 {
+				break
+			}
+			in = rest
+			switch m.Opcode {
+			case ws.Close:
+				s.mu.Lock()
+				c.conn.Write(ws.AppendFrame(nil, ws.Close, m.Payload))
+				c.conn.Close()
+				s.mu.Unlock()
+				return
+			case ws.Text, ws.Binary:
+				s.broadcast(c.channel, m.Opcode, m.Payload)
+			}
+		}
+	}
+}
+
+func (s *faulty) broadcast(channel string, op ws.Opcode, p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	for _, c := range s.clients {
+		if c.channel != channel {
+			continue
+		}
+		if s.cut != nil && s.cut(c.number, s.n) != 0 {
+			c.conn.Write(ws.AppendClose(nil, s.cut(c.number, s.n), ""))
+			c.conn.Close()
+			continue
+		}
+		out := [][]byte{p}
+		if s.mangle != nil {
+			out = s.mangle(c.number, s.n, p)
+		}
+		for _, p := range out {
+			b := ws.AppendFrame(nil, op, p)
+			if s.frame != nil {
+				b = s.frame(op, p)
+			}
+			for s.chunk > 0 && len(b) > s.chunk {
+				c.conn.Write(b[:s.chunk])
+				b = b[s.chunk:]
+			}
+			c.conn.Write(b)
+		}
+	}
+}
+
+func acceptKey(key string) string {
+	return string(ws.AppendAccept(nil, key))
+}
+
+// pid is this process, which stands for the server where a test needs one.
+func pid() int { return os.Getpid() }

@@ -1,0 +1,149 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sample is a result with something in every place.
+func sample() *Result {
+	q := &Quantiles{
+		Count: 4_500_000, P50: 71234567, P90: 130 * time.Millisecond, P99: 188776655, P999: 12345678901, Max: 61 * time.Second,
+		HDR: []byte("histogram"),
+	}
+	return &Result{
+		Plan: Plan{
+			Scenario: "fanout", URLs: []string{"ws://127.0.0.1:8080/"}, Connections: 15000, PublishRate: 3, Size: 128,
+			Duration: 100 * time.Second, Hold: time.Second, APIKey: "secret", PIDs: []int{1},
+		},
+		Opened: 15000, Failed: 2, Lost: 12, FirstFail: "bench: connect: connection refused", Codes: map[uint16]int{0: 2, 1013: 10},
+		Window: 100 * time.Second, Operation: "delivery", Operations: 4_500_000, Published: 300, Undelivered: 1,
+		Faults:    Faults{Lost: 1, Duplicated: 2, Reordered: 3, Corrupt: 4, Misrouted: 5},
+		ServerCPU: 35 * time.Second, ClientCPU: 20 * time.Second, IdleCPU: time.Millisecond,
+		Handshake: q, Delivery: q, Last: q, Cycle: q, SendLag: &Quantiles{Count: 1, P50: 12345, P90: 999, P99: 1500, P999: 1500, Max: 1500},
+		Memory: []MemoryStep{{2000, 5 << 20}, {15000, 11 << 20}},
+	}
+}
+
+const sampleText = `scenario       fanout, open loop, 3 publishes/s, 128 B
+connections    15000 opened, 2 failed, 12 lost (no close frame: 2, 1013: 10)
+first failure  bench: connect: connection refused
+messages       300 published; 1 lost, 2 duplicated, 3 reordered, 4 corrupt, 5 misrouted
+               1 were still on the way when the run ended
+rate           4.5 M deliveries in 1m40s, 45,000/s
+server CPU     7.78 us per delivery, 35 % of a core
+client CPU     4.44 us per delivery, 20 % of a core
+server idle    0.10 % of a core while 15000 connections were held
+
+           latency      p50    p90     p99  p99.9   max
+         handshake  71.23ms  130ms   189ms  12.3s  1m1s
+   each subscriber  71.23ms  130ms   189ms  12.3s  1m1s
+   last subscriber  71.23ms  130ms   189ms  12.3s  1m1s
+             cycle  71.23ms  130ms   189ms  12.3s  1m1s
+  send behind plan   12.3µs  1µs   1.5µs  1.5µs  1.5µs
+
+  connections  server memory, MiB
+         2000                 5.0
+        15000                11.0
+484 bytes of anonymous memory per connection between the first and the last line
+`
+
+func TestTextReport(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample().WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	squeeze := func(s string) []string { // the columns' widths are not the point
+		var out []string
+		for line := range strings.Lines(s) {
+			out = append(out, strings.Join(strings.Fields(line), " "))
+		}
+		return out
+	}
+	if diff := cmp.Diff(squeeze(sampleText), squeeze(b.String())); diff != "" {
+		t.Error(diff)
+	}
+	for line := range strings.Lines(b.String()) {
+		if n := len([]rune(line)); n > 101 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestJSONReport(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample().WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 1 {
+		t.Errorf("%d lines, want one", n)
+	}
+	if strings.Contains(b.String(), "secret") || strings.Contains(b.String(), "hdr") {
+		t.Errorf("the line has a secret or a histogram: %s", b.String())
+	}
+	var got Result
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.PerSecond() != 45_000 || got.Delivery.P99 != sample().Delivery.P99 || got.Codes[1013] != 10 {
+		t.Errorf("the line does not carry the result: %+v", got)
+	}
+}
+
+func TestSaveKeepsHistograms(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.json")
+	want := sample()
+	want.Plan.APIKey, want.Plan.PIDs = "", nil
+	if err := want.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Result
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, &got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestShort(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 0.1234: "0.123", 7.777: "7.78", 99.96: "100", 123.4: "123", 9994: "9994", 9999: "9,999", 10000: "10,000",
+		123456: "123,456", 999_499: "999,499", 8_630_000: "8.63 M",
+	} {
+		if got := short(v); got != want {
+			t.Errorf("%v is shown as %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestLive(t *testing.T) {
+	p := Progress{
+		Phase: "measuring", Elapsed: 61 * time.Second, Left: 3 * time.Second, Open: 10, Want: 20,
+		Done: 5, PerSecond: 1e6, P50: time.Millisecond, P99: time.Second, Errors: 2,
+	}
+	var b bytes.Buffer
+	Live{W: &b}.Show(p)
+	Live{W: &b}.Clear()
+	if want := "  1m1s  measuring  10/20 connections  1 M/s  p50 1ms p99 1s  2 errors  3s left\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+	b.Reset()
+	l := Live{W: &b, Terminal: true}
+	l.Show(Progress{Phase: "x"})
+	l.Clear()
+	if strings.Contains(b.String(), "\n") || strings.Count(b.String(), "\r\x1b[K") != 2 {
+		t.Errorf("the repainted line is %q", b.String())
+	}
+}
