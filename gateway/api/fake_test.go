@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -130,32 +129,29 @@ func request(method, target, body string) *http.Request {
 	return r
 }
 
+// A reply is what came back.
+type reply struct {
+	status int
+	header http.Header
+	body   string // without the last newline
+}
+
 // exchange sends r to s and holds the answer to the OpenAPI document.
-func exchange(t *testing.T, s *Server, r *http.Request) *http.Response {
+func exchange(t *testing.T, s *Server, r *http.Request) reply {
 	t.Helper()
 	w := httptest.NewRecorder()
 	s.Handler().ServeHTTP(w, r)
-	res := w.Result()
-	if err := contract(t).check(r, res, w.Body.Bytes()); err != nil {
+	if err := contract(t).check(r, w.Code, w.Header(), w.Body.Bytes()); err != nil {
 		t.Errorf("%s %s: the answer breaks the contract: %v\n%s", r.Method, r.URL, err, w.Body)
 	}
-	return res
-}
-
-func bodyOf(t *testing.T, res *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSuffix(string(b), "\n")
+	return reply{w.Code, w.Header(), strings.TrimSuffix(w.Body.String(), "\n")}
 }
 
 // refusal decodes an error's answer.
-func refusal(t *testing.T, res *http.Response) errorBody {
+func refusal(t *testing.T, res reply) errorBody {
 	t.Helper()
 	var a errorAnswer
-	if err := json.Unmarshal([]byte(bodyOf(t, res)), &a); err != nil {
+	if err := json.Unmarshal([]byte(res.body), &a); err != nil {
 		t.Fatal(err)
 	}
 	return a.Error

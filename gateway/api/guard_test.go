@@ -36,15 +36,15 @@ func TestKey(t *testing.T) {
 			r := request("GET", path, "")
 			r.Header["X-Api-Key"] = key
 			res := exchange(t, s, r)
-			got := bodyOf(t, res)
+			got := res.body
 			if open {
-				if res.StatusCode != 200 {
-					t.Errorf("%s with key %q: %d, want it open", path, name, res.StatusCode)
+				if res.status != 200 {
+					t.Errorf("%s with key %q: %d, want it open", path, name, res.status)
 				}
 				continue
 			}
-			if res.StatusCode != 401 || res.Header.Get("WWW-Authenticate") == "" {
-				t.Errorf("%s with key %q: %d, want 401 with a challenge", path, name, res.StatusCode)
+			if res.status != 401 || res.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s with key %q: %d, want 401 with a challenge", path, name, res.status)
 			}
 			if first == "" {
 				first = got
@@ -57,8 +57,8 @@ func TestKey(t *testing.T) {
 	r := request("GET", "/api/info", "")
 	r.Header.Set("x-api-key", "correct horse")
 	r.Host = "sluice.internal"
-	if res := exchange(t, s, r); res.StatusCode != 200 {
-		t.Errorf("the right key, by name: %d", res.StatusCode)
+	if res := exchange(t, s, r); res.status != 200 {
+		t.Errorf("the right key, by name: %d", res.status)
 	}
 }
 
@@ -109,14 +109,14 @@ func TestHostWithoutKey(t *testing.T) {
 		for _, path := range []string{"/api/info", "/metrics", "/nowhere"} {
 			r := request("GET", path, "")
 			r.Host = host
-			if res := exchange(t, s, r); (res.StatusCode != 403) != ok {
-				t.Errorf("Host %q, %s: %d", host, path, res.StatusCode)
+			if res := exchange(t, s, r); (res.status != 403) != ok {
+				t.Errorf("Host %q, %s: %d", host, path, res.status)
 			}
 		}
 		r := request("GET", "/healthz", "")
 		r.Host = host
-		if res := exchange(t, s, r); res.StatusCode != 200 {
-			t.Errorf("Host %q, /healthz: %d", host, res.StatusCode)
+		if res := exchange(t, s, r); res.status != 200 {
+			t.Errorf("Host %q, /healthz: %d", host, res.status)
 		}
 	}
 }
@@ -141,8 +141,8 @@ func TestWebPages(t *testing.T) {
 		if r.Header == nil {
 			r.Header = http.Header{}
 		}
-		if res := exchange(t, New(options(&fakeHub{})), r); res.StatusCode != tt.status {
-			t.Errorf("%s: %d, want %d", name, res.StatusCode, tt.status)
+		if res := exchange(t, New(options(&fakeHub{})), r); res.status != tt.status {
+			t.Errorf("%s: %d, want %d", name, res.status, tt.status)
 		}
 	}
 }

@@ -35,8 +35,8 @@ func TestLists(t *testing.T) {
 	}
 	for _, tt := range tests {
 		res := exchange(t, New(options(&fakeHub{})), request("GET", tt.path, ""))
-		if got := bodyOf(t, res); res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-			t.Errorf("%s: %d %s\nwant %d with %s", tt.path, res.StatusCode, got, tt.status, tt.want)
+		if got := res.body; res.status != tt.status || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %d %s\nwant %d with %s", tt.path, res.status, got, tt.status, tt.want)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestInfo(t *testing.T) {
 	o.Draining = func() bool { return true }
 	o.Ready = func() (bool, string) { return false, "draining" }
 	var got struct{ Result nodeView }
-	if err := json.Unmarshal([]byte(bodyOf(t, exchange(t, New(o), request("GET", "/api/info", "")))), &got); err != nil {
+	if err := json.Unmarshal([]byte(exchange(t, New(o), request("GET", "/api/info", "")).body), &got); err != nil {
 		t.Fatal(err)
 	}
 	v := got.Result
@@ -72,8 +72,8 @@ func TestHealth(t *testing.T) {
 	check := func(path string, status int, want string) {
 		t.Helper()
 		res := exchange(t, s, request("GET", path, ""))
-		if got := bodyOf(t, res); res.StatusCode != status || got != want {
-			t.Errorf("%s: %d %s, want %d %s", path, res.StatusCode, got, status, want)
+		if got := res.body; res.status != status || got != want {
+			t.Errorf("%s: %d %s, want %d %s", path, res.status, got, status, want)
 		}
 	}
 	check("/healthz", 200, `{"result":{"alive":true}}`)
@@ -89,7 +89,7 @@ func TestMetricsPage(t *testing.T) {
 	o := options(&fakeHub{})
 	o.Cell.Accepted.Add(42)
 	res := exchange(t, New(o), request("GET", "/metrics", ""))
-	got := bodyOf(t, res)
+	got := res.body
 	for _, want := range []string{"sluice_edge_accepted_connections_total 42\n", "go_goroutines ", "process_open_fds "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q", want)
@@ -110,12 +110,12 @@ func TestPprof(t *testing.T) {
 		"/debug/pprof/symbol":              "num_symbols",
 		"/debug/pprof/trace?seconds=0.001": "go 1.",
 	} {
-		if res := exchange(t, off, request("GET", path, "")); res.StatusCode != 404 {
-			t.Errorf("off: %s: %d", path, res.StatusCode)
+		if res := exchange(t, off, request("GET", path, "")); res.status != 404 {
+			t.Errorf("off: %s: %d", path, res.status)
 		}
 		res := exchange(t, on, request("GET", path, ""))
-		if got := bodyOf(t, res); res.StatusCode != 200 || !strings.Contains(got, want) {
-			t.Errorf("on: %s: %d, no %q in %.200q", path, res.StatusCode, want, got)
+		if got := res.body; res.status != 200 || !strings.Contains(got, want) {
+			t.Errorf("on: %s: %d, no %q in %.200q", path, res.status, want, got)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestPublish(t *testing.T) {
 		{"nobody there", `{"channel":"z","text":"x"}`, 200, `{"result":{"subscribers":0}}`, []published{{[]string{"z"}, "x", false}}},
 		{"white space around", " \r\n{\"channel\" : \"b\" , \"text\":\"x\"} \n", 200, ``, one("x", false)},
 		{"as large as allowed", fmt.Sprintf(`{"channel":"b","text":%q}`, strings.Repeat("x", testMessageSize)), 200, ``, one(strings.Repeat("x", testMessageSize), false)},
-		{"as large as allowed, escaped", fmt.Sprintf(`{"channel":"b","text":"%s"}`, strings.Repeat(`\u0000`, testMessageSize)), 200, ``, one(strings.Repeat("\x00", testMessageSize), false)},
+		{"as large as allowed, escaped", `{"channel":"b","text":"` + strings.Repeat(`\u0000`, testMessageSize) + `"}`, 200, ``, one(strings.Repeat("\x00", testMessageSize), false)},
 		{"32 levels", `{"channel":"b","data":` + nested(31) + `}`, 200, ``, one(nested(31), false)},
 
 		{"text too large", fmt.Sprintf(`{"channel":"b","text":%q}`, strings.Repeat("x", tooBig)), 413, `"code":"message_too_large","message":"the message has 101 bytes, limits.message_size is 100"`, nil},
@@ -94,9 +94,9 @@ func TestPublish(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &fakeHub{}
 			res := exchange(t, New(options(h)), request("POST", "/api/publish", tt.body))
-			got := bodyOf(t, res)
-			if res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-				t.Errorf("%d %s\nwant %d with %s", res.StatusCode, got, tt.status, tt.want)
+			got := res.body
+			if res.status != tt.status || !strings.Contains(got, tt.want) {
+				t.Errorf("%d %s\nwant %d with %s", res.status, got, tt.status, tt.want)
 			}
 			if diff := cmp.Diff(tt.published, h.published); diff != "" {
 				t.Errorf("published: %s", diff)
@@ -132,9 +132,9 @@ func TestBroadcast(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &fakeHub{}
 			res := exchange(t, New(options(h)), request("POST", "/api/broadcast", tt.body))
-			got := bodyOf(t, res)
-			if res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-				t.Errorf("%d %s\nwant %d with %s", res.StatusCode, got, tt.status, tt.want)
+			got := res.body
+			if res.status != tt.status || !strings.Contains(got, tt.want) {
+				t.Errorf("%d %s\nwant %d with %s", res.status, got, tt.status, tt.want)
 			}
 			if diff := cmp.Diff(tt.published, h.published); diff != "" {
 				t.Errorf("published: %s", diff)
@@ -168,9 +168,9 @@ func TestBatch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &fakeHub{}
 			res := exchange(t, New(options(h)), request("POST", "/api/batch", tt.body))
-			got := bodyOf(t, res)
-			if res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-				t.Errorf("%d %s\nwant %d with %s", res.StatusCode, got, tt.status, tt.want)
+			got := res.body
+			if res.status != tt.status || !strings.Contains(got, tt.want) {
+				t.Errorf("%d %s\nwant %d with %s", res.status, got, tt.status, tt.want)
 			}
 			if len(h.published) != tt.published {
 				t.Errorf("published %d, want %d", len(h.published), tt.published)
@@ -199,16 +199,16 @@ func TestHubRefuses(t *testing.T) {
 		} {
 			res := exchange(t, s, request("POST", path, body))
 			e := refusal(t, res)
-			if res.StatusCode != tt.status || e.Code != tt.code || res.Header.Get("Retry-After") != tt.retry {
-				t.Errorf("%v: %d %+v, Retry-After %q", tt.err, res.StatusCode, e, res.Header.Get("Retry-After"))
+			if res.status != tt.status || e.Code != tt.code || res.header.Get("Retry-After") != tt.retry {
+				t.Errorf("%v: %d %+v, Retry-After %q", tt.err, res.status, e, res.header.Get("Retry-After"))
 			}
 			if strings.Contains(e.Message, "secret") {
 				t.Errorf("%v: the message shows the error: %s", tt.err, e.Message)
 			}
 		}
 		res := exchange(t, s, request("POST", "/api/batch", `{"publish":[{"channel":"a","text":"x"}]}`))
-		if got := bodyOf(t, res); res.StatusCode != http.StatusOK || !strings.Contains(got, `{"error":{"code":"`+tt.code) {
-			t.Errorf("%v in a batch: %d %s", tt.err, res.StatusCode, got)
+		if got := res.body; res.status != http.StatusOK || !strings.Contains(got, `{"error":{"code":"`+tt.code) {
+			t.Errorf("%v in a batch: %d %s", tt.err, res.status, got)
 		}
 	}
 }
@@ -243,9 +243,9 @@ func TestDisconnect(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &fakeHub{}
 			res := exchange(t, New(options(h)), request("POST", "/api/disconnect", tt.body))
-			got := bodyOf(t, res)
-			if res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-				t.Errorf("%d %s\nwant %d with %s", res.StatusCode, got, tt.status, tt.want)
+			got := res.body
+			if res.status != tt.status || !strings.Contains(got, tt.want) {
+				t.Errorf("%d %s\nwant %d with %s", res.status, got, tt.status, tt.want)
 			}
 			if diff := cmp.Diff(tt.closed, h.closed, cmp.AllowUnexported(farewell{})); diff != "" {
 				t.Errorf("closed: %s", diff)

@@ -41,8 +41,8 @@ func TestServeAndShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if got := bodyOf(t, res); got != `{"result":{"subscribers":2}}` {
-		t.Errorf("got %s", got)
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != `{"result":{"subscribers":2}}`+"\n" {
+		t.Errorf("got %s, %v", body, err)
 	}
 	for i := range 2 {
 		if err := s.Shutdown(t.Context()); err != nil {
@@ -135,8 +135,8 @@ func TestPanic(t *testing.T) {
 	o.Log = zerolog.New(&log)
 	s := New(o)
 	res := exchange(t, s, request("POST", "/api/publish", `{"channel":"a","text":"x"}`))
-	if e := refusal(t, res); res.StatusCode != 500 || e.Code != "internal" || strings.Contains(e.Message, "injected") {
-		t.Errorf("%d %+v", res.StatusCode, e)
+	if e := refusal(t, res); res.status != 500 || e.Code != "internal" || strings.Contains(e.Message, "injected") {
+		t.Errorf("%d %+v", res.status, e)
 	}
 	if n := o.Cell.Panics.Load(); n != 1 {
 		t.Errorf("%d panics counted", n)
@@ -145,8 +145,8 @@ func TestPanic(t *testing.T) {
 		t.Errorf("the log does not say what happened where: %s", &log)
 	}
 	h.panic = false
-	if res := exchange(t, s, request("POST", "/api/publish", `{"channel":"a","text":"x"}`)); res.StatusCode != 200 {
-		t.Errorf("after the panic: %d", res.StatusCode)
+	if res := exchange(t, s, request("POST", "/api/publish", `{"channel":"a","text":"x"}`)); res.status != 200 {
+		t.Errorf("after the panic: %d", res.status)
 	}
 	if n := len(s.bodies.slots[single]); n != 0 {
 		t.Errorf("%d slots are still taken", n)
@@ -178,8 +178,8 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		r := request("GET", "/", "")
 		r.URL.Path = path
 		res := exchange(t, s, r)
-		if e := refusal(t, res); res.StatusCode != 404 || e.Code != "not_found" {
-			t.Errorf("%s: %d %+v", path, res.StatusCode, e)
+		if e := refusal(t, res); res.status != 404 || e.Code != "not_found" {
+			t.Errorf("%s: %d %+v", path, res.status, e)
 		}
 	}
 	for _, tt := range []struct{ method, path, allow string }{
@@ -191,12 +191,12 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"DELETE", "/healthz", "GET, HEAD"},
 	} {
 		res := exchange(t, s, request(tt.method, tt.path, ""))
-		if e := refusal(t, res); res.StatusCode != 405 || e.Code != "method_not_allowed" || res.Header.Get("Allow") != tt.allow {
-			t.Errorf("%s %s: %d %+v, Allow %q", tt.method, tt.path, res.StatusCode, e, res.Header.Get("Allow"))
+		if e := refusal(t, res); res.status != 405 || e.Code != "method_not_allowed" || res.header.Get("Allow") != tt.allow {
+			t.Errorf("%s %s: %d %+v, Allow %q", tt.method, tt.path, res.status, e, res.header.Get("Allow"))
 		}
 	}
-	if res := exchange(t, s, request("HEAD", "/api/info", "")); res.StatusCode != 200 {
-		t.Errorf("HEAD: %d", res.StatusCode)
+	if res := exchange(t, s, request("HEAD", "/api/info", "")); res.status != 200 {
+		t.Errorf("HEAD: %d", res.status)
 	}
 }
 
@@ -234,8 +234,8 @@ func TestBodies(t *testing.T) {
 	s := New(options(&fakeHub{}))
 	for name, tt := range tests {
 		res := exchange(t, s, tt.r)
-		if got := bodyOf(t, res); res.StatusCode != tt.status || !strings.Contains(got, tt.want) {
-			t.Errorf("%s: %d %s", name, res.StatusCode, got)
+		if got := res.body; res.status != tt.status || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %d %s", name, res.status, got)
 		}
 	}
 	if n := len(s.bodies.slots[single]); n != 0 {
@@ -263,8 +263,8 @@ func TestMessageSizeMayChange(t *testing.T) {
 	s := New(o)
 	for want, n := range map[int]int{413: 2, 200: 3} {
 		size = n
-		if res := exchange(t, s, request("POST", "/api/publish", `{"channel":"a","text":"xyz"}`)); res.StatusCode != want {
-			t.Errorf("size %d: %d", n, res.StatusCode)
+		if res := exchange(t, s, request("POST", "/api/publish", `{"channel":"a","text":"xyz"}`)); res.status != want {
+			t.Errorf("size %d: %d", n, res.status)
 		}
 	}
 }
