@@ -99,8 +99,8 @@ func (p *Parser) Next(r *Rules, b []byte) (m Message, rest []byte, err error) {
 		}
 		if n <= r.MaxMessage && n != length64 && start+n <= len(b) {
 			payload := b[start : start+n : start+n]
-			Mask(payload, [4]byte(b[start-4:]), 0)
-			if b[0] == bitFIN|byte(Text) && !utf8.Valid(payload) {
+			ascii := mask(payload, [4]byte(b[start-4:]), 0)
+			if !ascii && b[0] == bitFIN|byte(Text) && !utf8.Valid(payload) {
 				return p.fail(errUTF8)
 			}
 			return Message{Opcode(b[0] & maskOpcode), payload}, b[start+n:], nil
