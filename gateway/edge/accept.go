@@ -130,9 +130,12 @@ func (l *listener) add(tc *net.TCPConn) error {
 	}
 	trim(nc)
 	c := &conn{nc: nc, opening: &opening{listener: l}}
-	nc.SetSession(c)
-	// The poller reads phase first: epoll is no synchronisation that Go's memory model knows.
+	// Whoever takes nc's lock later sees c as it is now: epoll is no
+	// synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)
+	nc.Lock()
+	nc.SetSession(c)
+	nc.Unlock()
 	if _, err = e.engine.AddConn(nc); err != nil {
 		return err
 	}

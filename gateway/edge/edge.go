@@ -87,9 +87,12 @@ type Edge struct {
 
 	timeouts handshakeTimeouts
 	stop     chan struct{}
-	started  bool
-	stopOnce sync.Once
 	wg       sync.WaitGroup // acceptors and the clock
+
+	// Guarded by lifecycle, which Start and Stop hold.
+	lifecycle sync.Mutex
+	started   bool
+	stopped   bool
 }
 
 // handshakeTimeouts are the ends of handshakes under way, in order.
@@ -137,8 +140,14 @@ func New(o Options) (*Edge, error) {
 	return e, nil
 }
 
-// Start starts the event loop and the acceptors.
+// Start starts the event loop and the acceptors. It is called once; after Stop
+// it returns ErrStopped.
 func (e *Edge) Start() error {
+	e.lifecycle.Lock()
+	defer e.lifecycle.Unlock()
+	if e.stopped {
+		return ErrStopped
+	}
 	if err := e.engine.Start(); err != nil {
 		e.closeListeners()
 		return fmt.Errorf("edge: start the event loop: %w", err)
@@ -162,18 +171,22 @@ func (e *Edge) Drain() {
 	e.closeListeners()
 }
 
-// Stop closes what is still open and waits for the edge's goroutines. It is idempotent.
+// Stop closes what is still open and waits for the edge's goroutines. It is
+// idempotent; while one call is under way, others wait for it.
 func (e *Edge) Stop(ctx context.Context) error {
-	var err error
-	e.stopOnce.Do(func() {
-		e.Drain()
-		close(e.stop)
-		e.wg.Wait()
-		if e.started {
-			err = e.engine.Shutdown(ctx)
-		}
-	})
-	return err
+	e.lifecycle.Lock()
+	defer e.lifecycle.Unlock()
+	if e.stopped {
+		return nil
+	}
+	e.stopped = true
+	e.Drain()
+	close(e.stop)
+	e.wg.Wait()
+	if !e.started {
+		return nil
+	}
+	return shutdown(ctx, e.engine)
 }
 
 // Addresses are where the listeners listen.
@@ -232,8 +245,13 @@ func (e *Edge) expire() {
 	}
 }
 
-// ErrAddress: a listener's address could not be bound.
-var ErrAddress = errors.New("edge: cannot listen")
+// Errors of New and Start.
+var (
+	// ErrAddress: a listener's address could not be bound.
+	ErrAddress = errors.New("edge: cannot listen")
+	// ErrStopped: Stop was called before.
+	ErrStopped = errors.New("edge: stopped")
+)
 
 // quiet is nbio's logger.
 type quiet struct{}

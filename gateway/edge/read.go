@@ -28,7 +28,7 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 	buf := e.engine.PollerBuffer(nc)
 	published := false
 	for range maxReads {
-		n, errno := c.read(buf)
+		n, errno := read(nc, buf)
 		if n > 0 {
 			e.cell.BytesIn.Add(uint64(n))
 			if c.data(buf[:n]) {
@@ -51,14 +51,15 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 	}
 }
 
-// read takes what the socket has.
-func (c *conn) read(p []byte) (n int, errno syscall.Errno) {
-	c.nc.Lock()
-	defer c.nc.Unlock()
-	if closed, _ := c.nc.IsClosed(); closed {
+// read takes what the socket has. Its lock is also what makes the connection,
+// which the acceptor's goroutine built, visible here.
+func read(nc *nbio.Conn, p []byte) (n int, errno syscall.Errno) {
+	nc.Lock()
+	defer nc.Unlock()
+	if closed, _ := nc.IsClosed(); closed {
 		return 0, 0
 	}
-	return receive(c.nc.Hash(), p)
+	return receive(nc.Hash(), p)
 }
 
 // data handles bytes from the client. b is the poller's buffer.
@@ -100,6 +101,8 @@ func (e *Edge) onClose(nc *nbio.Conn, _ error) {
 	if !ok {
 		return
 	}
+	nc.Lock()   // see read: there may not have been one
+	nc.Unlock() //nolint:staticcheck // an empty section is all that is wanted
 	if e.leave(c, phaseClosed) {
 		e.cell.HandshakeFailures[metrics.HandshakeLost].Add(1)
 	}
