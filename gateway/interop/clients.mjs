@@ -23,6 +23,13 @@ async function opened(url, n) {
   return sockets;
 }
 
+// numbers reads "publisher sequence ..." without making strings of it.
+function numbers(data) {
+  let seq = 0;
+  for (let i = 2; data[i] !== 32; i++) seq = seq * 10 + data[i] - 48;
+  return [data[0] - 48, seq];
+}
+
 // keep books "publisher sequence" messages of one socket until all are there.
 function keep(socket, each) {
   const next = new Array(publishers).fill(0);
@@ -30,7 +37,7 @@ function keep(socket, each) {
   return new Promise((resolve, reject) => {
     socket.on('close', (code) => reject(new Error(`closed with ${code}, ${left} messages short`)));
     socket.on('message', (data, binary) => {
-      const [p, seq] = String(data).split(' ').map(Number);
+      const [p, seq] = numbers(data);
       if (left === 0) return reject(new Error(`one too many: ${data}`));
       if (binary !== (p % 2 === 1)) return reject(new Error(`${data} came as ${binary ? 'binary' : 'text'}`));
       if (seq !== next[p]) return reject(new Error(`${seq} of publisher ${p} came where ${next[p]} was due`));
