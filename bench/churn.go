@@ -169,6 +169,9 @@ func (c *churn) opened(i int, now, took int64) {
 	}
 }
 
+func (c *churn) reading(int)           {}
+func (c *churn) again(int, int64) bool { return false }
+
 func (c *churn) message(i int, b []byte, _ int64) {
 	if i >= len(c.got) || c.swarm.conns[i].state != open {
 		return // a publisher, or one that has said goodbye

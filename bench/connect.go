@@ -13,7 +13,11 @@ type connect struct {
 	onClient time.Duration
 }
 
-func (c *connect) message(int, []byte, int64) {} // what a server sends to idle clients is not of interest
+// What a server sends to idle clients is not of interest.
+
+func (c *connect) reading(int)                {}
+func (c *connect) message(int, []byte, int64) {}
+func (c *connect) again(int, int64) bool      { return true }
 
 func (c *connect) execute() error {
 	r, res := c.run, c.run.result

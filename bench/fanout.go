@@ -18,6 +18,8 @@ type fanout struct {
 	verify     *verifier
 	alive      []int // open subscribers by channel
 	scratch    []byte
+	batch      []stamp // the messages of the last read that was taken apart
+	repeatable bool    // every one of them was right, and of its channel
 
 	// The measured window. Before it is open, from is the end of time.
 	from, to     int64 // planned times that count
@@ -106,24 +108,54 @@ func (f *fanout) flying() int {
 	return n
 }
 
-// message checks and times one delivery.
+// message opens one delivery.
 //
 // hot: once per received message.
 func (f *fanout) message(i int, b []byte, now int64) {
 	s, ok := f.verify.open(b)
 	if !ok || s.publisher >= len(f.publishers) {
 		f.check.faults.Corrupt++
+		f.repeatable = false
 		return
 	}
-	p := &f.publishers[s.publisher]
-	if f.channels.n > 1 && f.channels.of(i) != p.channel {
+	if f.channels.n > 1 && f.channels.of(i) != f.publishers[s.publisher].channel {
 		f.check.faults.Misrouted++
+		f.repeatable = false
 		return
 	}
+	f.batch = append(f.batch, s)
+	f.deliver(i, s, now)
+}
+
+func (f *fanout) reading(int) {
+	f.batch = f.batch[:0]
+	f.repeatable = true
+}
+
+// again is message for each of the last batch, which were verified then.
+//
+// hot: once per read.
+func (f *fanout) again(i int, now int64) bool {
+	if !f.repeatable || len(f.batch) == 0 {
+		return false
+	}
+	if f.channels.n > 1 && f.channels.of(i) != f.publishers[f.batch[0].publisher].channel {
+		return false
+	}
+	for _, s := range f.batch {
+		f.deliver(i, s, now)
+	}
+	return true
+}
+
+// deliver checks and times one delivery whose payload is right.
+//
+// hot: once per received message.
+func (f *fanout) deliver(i int, s stamp, now int64) {
+	p := &f.publishers[s.publisher]
 	f.deliveries++
 	f.arrived = now
-	first := f.check.see(i*f.channels.columns+p.column, s.seq)
-	complete := first && p.flight.arrived(s.seq)
+	complete := f.check.see(i*f.channels.columns+p.column, s.seq) && p.flight.arrived(s.seq)
 	if complete {
 		f.completed++
 	}

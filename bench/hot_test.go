@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/gateway/ws"
 )
 
@@ -22,7 +24,10 @@ func received(tb testing.TB, n, size, subscribers int) (*fanout, []byte) {
 	if f.swarm, err = newSwarm(plan, f.clock, subscribers, f); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(f.swarm.stop)
+	tb.Cleanup(func() { _ = unix.Close(f.swarm.epoll) })
+	for i := range f.swarm.conns {
+		f.swarm.conns[i].state = open
+	}
 	var b []byte
 	for range n {
 		f.scratch = f.publishers[0].publish(plan, f.scratch, f.clock.now(), 0, 1<<30)

@@ -35,8 +35,14 @@ type conn struct {
 type handler interface {
 	// opened: the upgrade was accepted; it took so many nanoseconds since the dial.
 	opened(i int, now, took int64)
+	// reading: what connection i has received follows, message by message.
+	reading(i int)
 	// message: a whole text or binary message; p is dead when message returns.
 	message(i int, p []byte, now int64)
+	// again: what connection i has received is, byte for byte, all that the last
+	// call of reading announced, and nothing but messages. It returns false to
+	// get them one by one instead.
+	again(i int, now int64) bool
 	// closed: the socket is gone. was is the state that it was in; code that of
 	// the close frame that came, 0 for none; err says why a dial failed.
 	closed(i int, was state, code uint16, err error)
@@ -58,6 +64,7 @@ type swarm struct {
 	conns   []conn
 	buffer  []byte // what recv writes to, shared by all
 	scratch []byte // frames being built
+	last    []byte // what the last connection received, when it was nothing but whole messages
 	events  []unix.EpollEvent
 	free    []*rest
 	count   [closing + 1]int // connections by state

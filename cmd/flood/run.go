@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -65,6 +66,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	if !c.Quiet {
 		options.Progress = live.Show
+		if limits, err := bench.Preflight(len(plan.URLs), len(plan.Sources)); err == nil {
+			fmt.Fprintf(os.Stderr, "this host can open %d connections: %s\n", limits.Connections(), limits.Binds())
+		}
 	}
 	result, runErr := bench.Run(ctx, plan, options)
 	live.Clear()
