@@ -55,6 +55,7 @@ func (f *fanout) openLoop() error {
 	}
 	busy -= f.clientBefore
 	publishing := time.Duration(f.clock.now() - f.windowAt)
+	f.result.Invalid = f.invalid(ratio(float64(busy), float64(publishing)))
 	if err != nil { // interrupted: nothing more is waited for
 		f.settle(true)
 		return firstOf(f.figures(f.clock.now()), err)
@@ -63,7 +64,6 @@ func (f *fanout) openLoop() error {
 	if figErr := f.figures(max(f.arrived, f.to)); figErr != nil {
 		return figErr
 	}
-	f.result.Invalid = f.invalid(float64(busy) / float64(publishing))
 	return firstOf(err, f.postFailure())
 }
 
