@@ -35,7 +35,7 @@ func TestPacer(t *testing.T) {
 func TestPacerAgreesWithItself(t *testing.T) {
 	for _, rate := range []float64{0.1, 1.0 / 3, 1, 3, 7, 49.99, 1000, 333333.3} {
 		p := Pacer{rate}
-		for k := uint64(0); k < 3000; k++ {
+		for k := range uint64(3000) {
 			at := p.Planned(k)
 			if got := p.Due(at); got != k+1 {
 				t.Fatalf("at %v/s event %d is planned for %v, when %d are due", rate, k, at, got)

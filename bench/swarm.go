@@ -146,9 +146,6 @@ func (s *swarm) become(c *conn, to state) {
 	c.state = to
 }
 
-// alive is how many connections have a socket.
-func (s *swarm) alive() int { return len(s.conns) - s.count[idle] }
-
 // drop closes the socket of connection i and tells the handler.
 func (s *swarm) drop(i int, err error) {
 	c := &s.conns[i]

@@ -29,32 +29,34 @@ var (
 	errInvalid = errors.New("the generator was the limit")
 )
 
-func main() {
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run returns the exit code.
+func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("flood"),
 		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
-		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
 		panic(err) // the struct tags above are wrong
 	}
-	args, err := parser.Parse(os.Args[1:])
+	command, err := parser.Parse(args)
 	if err != nil {
 		parser.Errorf("%s", err)
-		os.Exit(2)
+		return 2
 	}
-	err = args.Run()
-	stop()
-	switch {
+	switch err := command.Run(); {
+	case err == nil:
+		return 0
 	case errors.Is(err, errInvalid):
-		os.Exit(3)
-	case err != nil:
+		return 3
+	default:
 		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
 }
 
