@@ -13,7 +13,7 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // validKey reports whether key is 16 bytes in base64 (RFC 6455 section 4.1).
 func validKey(key string) bool {
-	if len(key) != keySize || key[keySize-2:] != "==" {
+	if len(key) != keySize {
 		return false
 	}
 	var raw [18]byte

@@ -151,6 +151,10 @@ func TestParseUpgradeResponse(t *testing.T) {
 	if n, err := ParseUpgradeResponse([]byte(good+"\x81\x00"), sampleKey); n != len(good) || err != nil {
 		t.Errorf("%d of %d bytes, %v", n, len(good), err)
 	}
+	lists := strings.Replace(good, "CONNECTION: keep-alive, upgrade\r\n", "Connection: upgrade\r\nConnection: keep-alive\r\n", 1)
+	if n, err := ParseUpgradeResponse([]byte(lists), sampleKey); n != len(lists) || err != nil {
+		t.Errorf("%d of %d bytes, %v", n, len(lists), err)
+	}
 	for _, tt := range []struct {
 		name, in string
 		want     error
@@ -171,6 +175,7 @@ func TestParseUpgradeResponse(t *testing.T) {
 		{"bare LF behind a header", strings.Replace(good, "WebSocket\r\n", "WebSocket\n", 1), ErrResponse},
 		{"bad header", strings.Replace(good, "upgrade:", "upgrade :", 1), ErrResponse},
 		{"empty line of the wrong kind", "HTTP/1.1 101 x\n\r\nA: b\r\n\r\n", ErrResponse},
+		{"too large, complete", strings.Replace(good, "\r\n\r\n", "\r\nX: "+strings.Repeat("x", maxResponse)+"\r\n\r\n", 1), ErrResponseSize},
 		{"too large", "HTTP/1.1 101 x\r\nX: " + strings.Repeat("x", maxResponse), ErrResponseSize},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -181,13 +181,14 @@ func TestRelease(t *testing.T) {
 
 // A frame that lies whole in the input is unmasked there.
 func TestZeroCopy(t *testing.T) {
+	r := &Rules{MaxMessage: 64 << 10}
 	for _, frame := range [][]byte{
 		client(Text, true, "Hello"), client(Binary, true, strings.Repeat("x", 300)),
 		client(Binary, true, strings.Repeat("x", 65536)), client(Ping, true, "p"), client(Close, true, "\x03\xe8"),
 	} {
 		var p Parser
 		b := join(frame, []byte("rest"))
-		m, rest, err := p.Next(&Rules{}, b)
+		m, rest, err := p.Next(r, b)
 		if err != nil || string(rest) != "rest" {
 			t.Fatal(m, rest, err)
 		}

@@ -46,6 +46,21 @@ func TestMask(t *testing.T) {
 	}
 }
 
+func TestMaskTellsASCII(t *testing.T) {
+	for n := range 100 {
+		if !mask(make([]byte, n), [4]byte{1, 2, 3, 4}, 0) {
+			t.Errorf("%d bytes of ASCII were not recognised", n)
+		}
+		for i := range n {
+			b := make([]byte, n)
+			b[i] = 0x80
+			if mask(b, [4]byte{1, 2, 3, 4}, 0) {
+				t.Errorf("byte %d of %d is not ASCII", i, n)
+			}
+		}
+	}
+}
+
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("Hello"), []byte{0x37, 0xfa, 0x21, 0x3d}, 0, 2)
 	f.Fuzz(func(t *testing.T, b, k []byte, pos, cut int) {
