@@ -31,7 +31,7 @@ func TestFanout(t *testing.T) {
 func TestFanoutWhileClientsComeAndGo(t *testing.T) {
 	ctx := within(t)
 	c := &crowd{node: start(t, config.Default()), channel: "station", each: max(500/scale, 200)}
-	c.enter(ctx, t, 400/scale, eager())
+	c.enter(ctx, t, 200/scale, eager())
 
 	c.pour(ctx, t, 64, 4*time.Millisecond)
 	stay, leave := context.WithCancel(ctx)
@@ -59,7 +59,7 @@ func TestFanoutWhileClientsComeAndGo(t *testing.T) {
 	leave()
 	passing.Wait()
 	// The stayers and the publishers are left, and nobody else.
-	c.node.eventually(ctx, t, c.channel, 400/scale+publishers)
+	c.node.eventually(ctx, t, c.channel, 200/scale+publishers)
 	c.settle(ctx, t)
 	t.Logf("%d visits saw %d messages", visits, messages)
 	if visits < 20 || messages == 0 {
