@@ -38,9 +38,9 @@ type fanout struct {
 
 // How long the end of a run waits for messages on the way.
 const (
-	silence    = 2 * time.Second  // without any delivery: what is missing is lost
-	drainLimit = 15 * time.Second // while they still come
-	stall      = 5 * time.Second  // closed loop without any delivery
+	silence    = 5 * time.Second  // without any delivery: what is missing is lost
+	drainLimit = 30 * time.Second // while they still come
+	stall      = 10 * time.Second // closed loop without any delivery
 )
 
 func newFanout(r *run) *fanout {
