@@ -1,0 +1,64 @@
+package session
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// sink is a socket that takes everything, and tells of it.
+type sink struct {
+	Session
+	sent chan struct{}
+}
+
+func (s *sink) Send([]byte)        { s.sent <- struct{}{} }
+func (s *sink) Finish()            {}
+func (s *sink) Abort()             {}
+func (s *sink) RemoteAddr() string { return "" }
+
+// What Feed allocates: nothing for a message that goes nowhere, and the frame
+// that is delivered (its struct and its bytes) for one that does.
+func TestFeedAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	set := metrics.NewSet(1)
+	h, err := hub.New(hub.Options{
+		Shards: 1, Inbox: 100, BatchBytes: 4096, Slice: 10, Codecs: Codecs(), Metrics: set, Log: zerolog.Nop(),
+		Settings: hub.Settings{WriteQueue: 1 << 20, OutboxFrames: 10, Namespace: func(string) hub.Namespace { return hub.Namespace{} }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Stop()
+	limits := new(atomic.Pointer[Limits])
+	limits.Store(&Limits{Rules: ws.Rules{MaxMessage: 1000}})
+	for _, c := range []struct {
+		name    string
+		publish bool
+		want    float64
+	}{
+		{"dropped", false, 0},
+		{"published", true, 2},
+	} {
+		ep := &Endpoint{Hub: h, Cell: set.Edge(), Publish: c.publish, EchoSelf: true, Channels: []string{c.name}, Limits: limits}
+		s := &sink{sent: make(chan struct{}, 1)}
+		s.Open(ep, s, &ep.Channels)
+		whole := masked(ws.Text, "a message of a usual length, that is to say some sixty bytes")
+		b := make([]byte, len(whole))
+		if got := testing.AllocsPerRun(1000, func() {
+			copy(b, whole) // it is unmasked in place
+			if s.Feed(b) {
+				<-s.sent
+			}
+		}); got > c.want {
+			t.Errorf("%s: %v allocations, want %v", c.name, got, c.want)
+		}
+	}
+}

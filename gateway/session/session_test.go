@@ -1,0 +1,272 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// check compares what the client was sent since the last look.
+func (c *client) check(want ...frame) {
+	c.t.Helper()
+	if d := cmp.Diff(want, c.frames()); d != "" {
+		c.t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// Text and binary are delivered as they were published, to everyone on the
+// channel, once, with nothing around.
+func TestPublish(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		a, b, other := r.join(t, ""), r.join(t, "channel=lobby&channel=x"), r.join(t, "channel=x")
+		a.send(ws.Text, "hello")
+		a.send(ws.Binary, "\x00\xff")
+		a.send(ws.Text, "")
+		want := []frame{{ws.Text, "hello"}, {ws.Binary, "\x00\xff"}, {ws.Text, ""}}
+		a.check(want...)
+		b.check(want...)
+		other.check()
+		b.send(ws.Text, "to both channels")
+		a.check(frame{ws.Text, "to both channels"})
+		b.check(frame{ws.Text, "to both channels"})
+		other.check(frame{ws.Text, "to both channels"})
+		if n := r.set.Edge().MessagesIn.Load(); n != 4 {
+			t.Errorf("%d messages came in, want 4", n)
+		}
+	})
+}
+
+// A message in fragments is published when it is whole, and control frames
+// between them are answered before.
+func TestFragments(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		c := r.join(t, "")
+		key := [4]byte{1, 2, 3, 4}
+		all := ws.AppendMaskedFragment(nil, ws.Text, false, key, []byte("one "))
+		all = ws.AppendMaskedFrame(all, ws.Ping, key, []byte("?"))
+		all = ws.AppendMaskedFragment(all, ws.Continuation, true, key, []byte("two"))
+		for i := range all { // byte by byte, as a session may be fed
+			c.Feed(all[i : i+1])
+		}
+		synctest.Wait()
+		c.check(frame{ws.Pong, "?"}, frame{ws.Text, "one two"})
+	})
+}
+
+// echo_self: false: everyone but the publisher gets the message, on all of its channels.
+func TestEchoSelfOff(t *testing.T) {
+	inBubble(t, hub.Settings{}, func(ep *Endpoint) { ep.EchoSelf = false }, func(t *testing.T, r *rig) {
+		a, b := r.join(t, "channel=x&channel=y"), r.join(t, "channel=y&channel=x")
+		a.send(ws.Text, "mine")
+		b.send(ws.Text, "yours")
+		a.check(frame{ws.Text, "yours"})
+		b.check(frame{ws.Text, "mine"})
+	})
+}
+
+// publish: false: what clients send is dropped and counted, and the
+// connection stays.
+func TestPublishOff(t *testing.T) {
+	inBubble(t, hub.Settings{}, func(ep *Endpoint) { ep.Publish = false }, func(t *testing.T, r *rig) {
+		a, b := r.join(t, ""), r.join(t, "")
+		a.send(ws.Text, "not for you")
+		a.send(ws.Ping, "but this is answered")
+		a.check(frame{ws.Pong, "but this is answered"})
+		b.check()
+		if n := r.drops(metrics.DropNotAllowed); n != 1 {
+			t.Errorf("%d drops, want 1", n)
+		}
+	})
+}
+
+// $stats can be joined where the endpoint says so, and not be written to.
+func TestStatsIsReadOnly(t *testing.T) {
+	inBubble(t, hub.Settings{}, func(ep *Endpoint) { ep.Stats = true }, func(t *testing.T, r *rig) {
+		a, b, c := r.join(t, "channel=$stats"), r.join(t, "channel=%24stats&channel=lobby"), r.join(t, "")
+		a.send(ws.Text, "forged")
+		b.send(ws.Text, "to the lobby alone")
+		a.check()
+		b.check(frame{ws.Text, "to the lobby alone"})
+		c.check(frame{ws.Text, "to the lobby alone"})
+		if _, err := r.hub.Publish([]string{"$stats"}, hub.Publication{Payload: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.check(frame{ws.Text, "{}"})
+		b.check(frame{ws.Text, "{}"})
+		c.check()
+	})
+}
+
+// Each ping is answered with its own payload, in order (RFC 6455 section 5.5.3),
+// by a client that reads.
+func TestPings(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		c := r.join(t, "")
+		var all []byte
+		want := []frame{{ws.Text, "before"}}
+		all = append(all, masked(ws.Text, "before")...)
+		for i := range 10 {
+			p := fmt.Sprint("ping ", i)
+			all = append(all, masked(ws.Ping, p)...)
+			want = append(want, frame{ws.Pong, p})
+		}
+		all = append(all, masked(ws.Pong, "nobody asked")...)
+		all = append(all, masked(ws.Text, "after")...)
+		c.Feed(all)
+		synctest.Wait()
+		c.check(append(want, frame{ws.Text, "after"})...)
+		c.send(ws.Ping, strings.Repeat("x", 125))
+		c.check(frame{ws.Pong, strings.Repeat("x", 125)})
+	})
+}
+
+// The code of a close frame is echoed (RFC 6455 section 5.5.1), and nothing
+// that follows it is looked at (W10).
+func TestClose(t *testing.T) {
+	for _, c := range []struct {
+		name, payload string
+		want          frame
+	}{
+		{"normal", "\x03\xe8bye", farewell(ws.NormalClosure, "")},
+		{"going away", "\x03\xe9", farewell(ws.GoingAway, "")},
+		{"an application's code", "\x0f\xa0", farewell(4000, "")},
+		{"no code", "", farewell(ws.NormalClosure, "")},
+		{"a code that is never sent", "\x03\xed", farewell(ws.ProtocolError, "a reserved close code")},
+		{"half a code", "\x03", farewell(ws.ProtocolError, "")},
+		{"a reason that is not UTF-8", "\x03\xe8\xff", farewell(ws.InvalidPayload, "")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+				a, b := r.join(t, ""), r.join(t, "")
+				a.Feed(append(masked(ws.Close, c.payload), masked(ws.Text, "too late")...))
+				a.send(ws.Text, "later still")
+				got := a.frames()
+				if len(got) != 1 || got[0].Op != ws.Close || !strings.HasPrefix(got[0].Payload, c.want.Payload[:2]) {
+					t.Errorf("got %q, want %q", got, c.want)
+				}
+				b.check()
+				if finished, aborted := a.ended(); !finished || aborted {
+					t.Errorf("finished: %v, aborted: %v", finished, aborted)
+				}
+				a.Detach()
+				synctest.Wait()
+				if st := r.hub.Stats(); st.Connections != 1 {
+					t.Errorf("%d connections, want 1", st.Connections)
+				}
+			})
+		})
+	}
+}
+
+// What breaks the protocol is answered with its code, and counted.
+func TestBrokenClients(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		bytes  []byte
+		code   ws.CloseCode
+		reason metrics.CloseReason
+	}{
+		{"unmasked (W1)", ws.AppendFrame(nil, ws.Text, []byte("x")), ws.ProtocolError, metrics.CloseProtocol},
+		{"a reserved opcode (W2)", masked(3, "x"), ws.ProtocolError, metrics.CloseProtocol},
+		{"too big (W3)", masked(ws.Binary, strings.Repeat("x", 1001)), ws.MessageTooBig, metrics.CloseTooBig},
+		{"not UTF-8 (W7)", masked(ws.Text, "\xff"), ws.InvalidPayload, metrics.CloseProtocol},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+				a, b := r.join(t, ""), r.join(t, "")
+				a.Feed(append(masked(ws.Text, "before"), c.bytes...))
+				a.send(ws.Text, "after")
+				b.check(frame{ws.Text, "before"})
+				got := a.frames()
+				if len(got) != 2 || got[1].Op != ws.Close || got[1].Payload[:2] != farewell(c.code, "").Payload {
+					t.Errorf("got %q, want close %d", got, c.code)
+				}
+				a.Detach()
+				synctest.Wait()
+				if n := r.closed(c.reason); n != 1 {
+					t.Errorf("%d were closed as %v, want 1", n, c.reason)
+				}
+			})
+		})
+	}
+}
+
+// Above messages_per_second a client is closed with 1008; below it, second
+// after second, it is not.
+func TestRateLimit(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		l := *r.limits.Load()
+		l.MessagesPerSecond = 3
+		r.limits.Store(&l)
+		c := r.join(t, "")
+		for range 5 {
+			for range 3 {
+				c.send(ws.Text, "x")
+			}
+			c.check(frame{ws.Text, "x"}, frame{ws.Text, "x"}, frame{ws.Text, "x"})
+			time.Sleep(hub.TickInterval)
+			synctest.Wait()
+		}
+		for range 4 {
+			c.send(ws.Text, "y")
+		}
+		c.check(frame{ws.Text, "y"}, frame{ws.Text, "y"}, frame{ws.Text, "y"}, farewell(ws.PolicyViolation, "too many messages"))
+		if n := r.drops(metrics.DropRateLimit); n != 1 {
+			t.Errorf("%d drops, want 1", n)
+		}
+	})
+}
+
+// Where a channel is full, the client is told to try again later.
+func TestFullChannel(t *testing.T) {
+	inBubble(t, hub.Settings{Namespace: func(string) hub.Namespace { return hub.Namespace{MaxSubscribers: 1} }}, nil, func(t *testing.T, r *rig) {
+		r.join(t, "")
+		c := r.join(t, "channel=free&channel=lobby")
+		c.check(farewell(ws.TryAgainLater, "channel is full"))
+		if n := r.hub.Subscribers("free"); n != 0 {
+			t.Errorf("it is still on another channel: %d", n)
+		}
+	})
+}
+
+// Limits may be replaced while sessions run.
+func TestLimitsAreLive(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		c := r.join(t, "")
+		c.send(ws.Binary, strings.Repeat("x", 1000))
+		l := *r.limits.Load()
+		l.Rules.MaxMessage = 10
+		r.limits.Store(&l)
+		c.send(ws.Binary, strings.Repeat("x", 11))
+		got := c.frames()
+		if len(got) != 2 || got[1].Op != ws.Close || got[1].Payload[:2] != farewell(ws.MessageTooBig, "").Payload {
+			t.Errorf("got %.40q", got)
+		}
+	})
+}
+
+// Every reason that the node itself may have to end a connection has a close
+// frame that a client can read.
+func TestCodecs(t *testing.T) {
+	for _, codec := range Codecs() {
+		for reason := range metrics.NumCloseReasons {
+			var p ws.Parser
+			m, rest, err := p.Next(&ws.Rules{Client: true}, codec.Close[reason])
+			if err != nil || m.Opcode != ws.Close || len(rest) > 0 {
+				t.Errorf("%v: %v %v", reason, m, err)
+			}
+			if code, _, err := ws.ParseClose(m.Payload); err != nil || !code.ValidReceived() {
+				t.Errorf("%v: close code %d, %v", reason, code, err)
+			}
+		}
+	}
+}
