@@ -1,0 +1,71 @@
+package edge
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// A peer that sends pings and reads nothing cannot fill more than its own
+// write queue; from then on the newest pong takes the place of the one before.
+// The others are served meanwhile.
+func TestPingFlood(t *testing.T) {
+	r := newRig().start(t)
+	other, c := r.dial(t), r.dial(t)
+	if err := c.SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	r.conns(t, 2)
+	pings := bytes.Repeat(masked(ws.Ping, "0123456789012345678901234567890123456789012345678901234567890"), 1000)
+	var most int64
+	for range 200 { // 13 MB of pings
+		c.send(t, pings)
+		st := r.h.Stats()
+		most = max(most, st.QueuedBytes)
+	}
+	total := uint64(200*len(pings) + 2*len(request("/")))
+	eventually(t, "all to be read", func() bool {
+		most = max(most, r.h.Stats().QueuedBytes)
+		return r.set.Edge().BytesIn.Load() == total
+	})
+	if limit := int64(r.hub.Settings.WriteQueue + 128); most > limit {
+		t.Errorf("%d bytes of pongs waited, more than %d", most, limit)
+	}
+	other.send(t, masked(ws.Text, "still here"))
+	other.expect(t, ws.Text, "still here")
+}
+
+// A client that opens and drops connections as fast as it can costs what it
+// has open, not more, and the count is right in the end.
+func TestConnectFlood(t *testing.T) {
+	r := newRig()
+	r.options.Settings.HandshakeTimeout = 500 * time.Millisecond
+	r.start(t)
+	var open []*client
+	for i := range 400 {
+		c := r.connect(t)
+		switch i % 4 {
+		case 0:
+			c.reset()
+		case 1:
+			_, _ = c.Write(request("/")[:30])
+			open = append(open, c)
+		case 2:
+			_, _ = c.Write(request("/nowhere"))
+			open = append(open, c)
+		case 3:
+			open = append(open, c)
+		}
+	}
+	eventually(t, "all to be cut", func() bool { all, handshaking := r.Connections(); return all == 0 && handshaking == 0 })
+	for _, c := range open {
+		c.rest(t)
+	}
+	lost, late := r.failures(metrics.HandshakeLost), r.failures(metrics.HandshakeTimeout)
+	if notFound := r.failures(metrics.HandshakeNotFound); lost != 100 || late != 200 || notFound != 100 {
+		t.Errorf("%d were lost, %d late, %d asked for nothing that is there; want 100, 200 and 100", lost, late, notFound)
+	}
+}
