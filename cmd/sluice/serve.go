@@ -43,6 +43,9 @@ func (s serveCmd) Run(around *surroundings) error {
 	if len(problems) > 0 {
 		return problemsError{problems}
 	}
+	if len(signals) == 0 { // what was caught would be lost
+		relaxTimers(time.Duration(cfg.Engine.TimerSlack))
+	}
 	setLevel(cfg.Log.Level)
 	base := newLogger(around.stderr, cfg.Log)
 	log := base.With().Str("component", "sluice").Logger()

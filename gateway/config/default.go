@@ -18,6 +18,7 @@ func Default() *Config {
 		Engine: Engine{
 			ReadBuffer:  64 * KiB,
 			IdleRelease: Duration(10 * time.Second),
+			TimerSlack:  Duration(time.Millisecond),
 		},
 		Hub: Hub{
 			Inbox:      65536,

@@ -37,6 +37,7 @@ var docs = map[string]string{
 	"Engine.GOMAXPROCS":                 "Processors that run Go code at the same time. 0 = the Go runtime decides (it honours CPU quotas).",
 	"Engine.MemoryLimit":                "The Go runtime's soft memory limit, at least 16MiB. 0 = GOMEMLIMIT, else nine tenths\nof the cgroup's limit, else none.",
 	"Engine.IdleRelease":                "After this long without a new connection, memory left over from a storm of\nconnects is given back to the system. 0 = off.",
+	"Engine.TimerSlack":                 "How late the kernel may be with this process's timers, at most 100ms. It keeps Go's monitor\nthread from preempting a busy sender every 20us; to set it, serve executes itself once more. 0 = the system's 50us.",
 	"Hub.Shards":                        "Each owns a part of the connections and delivers to them, at most 64. 0 = as many as engine.gomaxprocs comes to.",
 	"Hub.Inbox":                         "Publications that may wait for a shard, 64 to 16777216; above it publishers are told \"busy\".",
 	"Hub.BatchBytes":                    "Messages of a channel that are pending together leave in one write of up to this\nmany bytes, 1KiB to 16MiB. A larger message leaves alone.",

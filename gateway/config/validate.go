@@ -72,6 +72,7 @@ func (l *loader) validate() {
 	between(l, "engine.gomaxprocs", c.Engine.GOMAXPROCS, 0, 1024)
 	zeroOr(l, "engine.memory_limit", c.Engine.MemoryLimit, 16*MiB, 1024*TiB)
 	between(l, "engine.idle_release", c.Engine.IdleRelease, 0, day)
+	between(l, "engine.timer_slack", c.Engine.TimerSlack, 0, Duration(100*time.Millisecond))
 
 	between(l, "hub.shards", c.Hub.Shards, 0, 64)
 	between(l, "hub.inbox", c.Hub.Inbox, 64, 1<<24)
