@@ -44,8 +44,12 @@ func TestQuantiles(t *testing.T) {
 		name      string
 		got, want time.Duration
 	}{
-		{"p50", q.P50, 500 * time.Millisecond}, {"p90", q.P90, 900 * time.Millisecond}, {"p99", q.P99, 990 * time.Millisecond},
-		{"p99.9", q.P999, 999 * time.Millisecond}, {"max", q.Max, time.Second}, {"live p99", c.quantile(0.99), 990 * time.Millisecond},
+		{"p50", q.P50, 500 * time.Millisecond},
+		{"p90", q.P90, 900 * time.Millisecond},
+		{"p99", q.P99, 990 * time.Millisecond},
+		{"p99.9", q.P999, 999 * time.Millisecond},
+		{"max", q.Max, time.Second},
+		{"live p99", c.quantile(0.99), 990 * time.Millisecond},
 	} {
 		if d := (tt.got - tt.want).Abs(); d > tt.want/100 {
 			t.Errorf("%s is %v, want %v", tt.name, tt.got, tt.want)

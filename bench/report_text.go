@@ -94,8 +94,11 @@ func (r *Result) writeLatencies(w io.Writer) error {
 		name string
 		q    *Quantiles
 	}{
-		{"handshake", r.Handshake}, {"each subscriber", r.Delivery}, {"last subscriber", r.Last},
-		{"cycle", r.Cycle}, {"send behind plan", r.SendLag},
+		{"handshake", r.Handshake},
+		{"each subscriber", r.Delivery},
+		{"last subscriber", r.Last},
+		{"cycle", r.Cycle},
+		{"send behind plan", r.SendLag},
 	} {
 		if l.q != nil {
 			any = true

@@ -154,8 +154,10 @@ func TestBatch(t *testing.T) {
 	}{
 		{"two", `{"publish":[{"channel":"a","text":"1"},{"channel":"c","data":2}]}`, 200, `{"results":[{"result":{"subscribers":1}},{"result":{"subscribers":3}}]}`, 2},
 		{"none", `{"publish":[]}`, 200, `{"results":[]}`, 0},
-		{"each by itself", `{"publish":[` + good + `,{"channel":"bb","text":"x"},7,{"channel":"b"},` + good + `]}`, 200,
-			`{"results":[{"result":{"subscribers":2}},{"error":{"code":"invalid_channel","message":"channel \"bb\": it must have one byte"}},{"error":{"code":"invalid_request","message":"the request must be an object"}},`, 2},
+		{
+			"each by itself", `{"publish":[` + good + `,{"channel":"bb","text":"x"},7,{"channel":"b"},` + good + `]}`, 200,
+			`{"results":[{"result":{"subscribers":2}},{"error":{"code":"invalid_channel","message":"channel \"bb\": it must have one byte"}},{"error":{"code":"invalid_request","message":"the request must be an object"}},`, 2,
+		},
 		{"1000", `{"publish":[` + list(1000) + `]}`, 200, `{"results":[`, 1000},
 		{"1001", `{"publish":[` + list(1001) + `]}`, 400, `more than 1000`, 0},
 		{"malformed at the end", `{"publish":[` + good + `,{"channel":"b","text":}]}`, 400, `invalid_json`, 0},

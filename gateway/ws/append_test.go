@@ -127,7 +127,9 @@ func TestStrings(t *testing.T) {
 		{CloseCode(4401).String(), "4401"},
 		{errTooBig.Error(), "ws: 1009 message too big: the message is too big"},
 		{errMethod.Error(), "ws: 405: only GET and HEAD are served"},
-		{Text.String(), "text"}, {Opcode(3).String(), "reserved"}, {Opcode(15).String(), "reserved"},
+		{Text.String(), "text"},
+		{Opcode(3).String(), "reserved"},
+		{Opcode(15).String(), "reserved"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)

@@ -186,8 +186,8 @@ func (s *state) data(r *Rules, b []byte) (m Message, rest []byte, err *Error) {
 	if s.h.fin && s.frags == 1 && n == s.h.length { // the whole message, whole in b
 		payload := b[:n:n]
 		s.unmask(payload)
-		if c, ok := n, true; s.op == Text {
-			if c, ok = checkUTF8(payload); !ok || c != n {
+		if s.op == Text {
+			if c, ok := checkUTF8(payload); !ok || c != n {
 				return Message{}, nil, errUTF8
 			}
 		}

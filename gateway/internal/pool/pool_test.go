@@ -9,11 +9,19 @@ import (
 
 func TestGetSizes(t *testing.T) {
 	tests := []struct{ n, wantCap int }{
-		{0, 256}, {1, 256}, {100, 256}, {256, 256},
-		{257, 1 << 10}, {1 << 10, 1 << 10},
-		{1<<10 + 1, 4 << 10}, {4 << 10, 4 << 10},
-		{4<<10 + 1, 16 << 10}, {16<<10 + 1, 64 << 10}, {64 << 10, 64 << 10},
-		{64<<10 + 1, 64<<10 + 1}, {1 << 20, 1 << 20},
+		{0, 256},
+		{1, 256},
+		{100, 256},
+		{256, 256},
+		{257, 1 << 10},
+		{1 << 10, 1 << 10},
+		{1<<10 + 1, 4 << 10},
+		{4 << 10, 4 << 10},
+		{4<<10 + 1, 16 << 10},
+		{16<<10 + 1, 64 << 10},
+		{64 << 10, 64 << 10},
+		{64<<10 + 1, 64<<10 + 1},
+		{1 << 20, 1 << 20},
 	}
 	for _, tt := range tests {
 		b := Get(tt.n)
@@ -32,7 +40,7 @@ func TestPutRefusesForeignCapacities(t *testing.T) {
 		b := make([]byte, c)
 		Put(&b)
 		for range 4 {
-			if got := Get(c); &*got == &b {
+			if got := Get(c); got == &b {
 				t.Errorf("a buffer with a capacity of %d was kept", c)
 			}
 		}
