@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,8 +25,24 @@ type client struct {
 }
 
 // connect opens a connection and sends nothing.
-func connect(address string) (*client, error) {
-	c, err := net.DialTimeout("tcp", address, patience)
+func connect(address string) (*client, error) { return dial(&net.Dialer{}, address) }
+
+// connectNarrow is connect for a client whose kernel takes hardly more than it
+// reads. (To narrow an open connection would take back what was offered; both
+// kernels may then wait for a retransmission for minutes.)
+func connectNarrow(address string) (*client, error) {
+	return dial(&net.Dialer{Control: func(_, _ string, rc syscall.RawConn) error {
+		var err error
+		failed := rc.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+		})
+		return errors.Join(failed, err)
+	}}, address)
+}
+
+func dial(d *net.Dialer, address string) (*client, error) {
+	d.Timeout = patience
+	c, err := d.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +142,20 @@ func (r *rig) connect(t testing.TB) *client {
 func (r *rig) dial(t testing.TB) *client {
 	t.Helper()
 	c := r.connect(t)
+	if err := c.upgrade("/"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// dialNarrow is dial for a client whose kernel takes hardly more than it reads.
+func (r *rig) dialNarrow(t testing.TB) *client {
+	t.Helper()
+	c, err := connectNarrow(r.Addresses()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
 	if err := c.upgrade("/"); err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,7 @@ import (
 // The others are served meanwhile.
 func TestPingFlood(t *testing.T) {
 	r := newRig().start(t)
-	other, c := r.dial(t), r.dial(t)
-	if err := c.SetReadBuffer(4 << 10); err != nil {
-		t.Fatal(err)
-	}
+	other, c := r.dial(t), r.dialNarrow(t)
 	r.conns(t, 2)
 	pings := bytes.Repeat(masked(ws.Ping, "0123456789012345678901234567890123456789012345678901234567890"), 1000)
 	var most int64

@@ -34,10 +34,7 @@ func (c *client) expectNumbered(t testing.TB, i, n int) {
 // read, nothing counts as queued any more.
 func TestPartialWrites(t *testing.T) {
 	r := newRig().start(t)
-	c := r.dial(t)
-	if err := c.SetReadBuffer(16 << 10); err != nil {
-		t.Fatal(err)
-	}
+	c := r.dialNarrow(t)
 	r.conns(t, 1)
 	const messages, size = 800, 20_000
 	for i := range messages / 2 {
@@ -82,10 +79,7 @@ func TestPoliteClose(t *testing.T) {
 	r := newRig()
 	r.hub.Settings.WriteQueue = 64 << 20 // in nbio's queue, not in the hub's outbox
 	r.start(t)
-	c := r.dial(t)
-	if err := c.SetReadBuffer(16 << 10); err != nil {
-		t.Fatal(err)
-	}
+	c := r.dialNarrow(t)
 	r.conns(t, 1)
 	const messages, size = 256, 64 << 10 // 16 MiB
 	for i := range messages {

@@ -50,12 +50,11 @@ func TestDescriptorsAreUsedAgain(t *testing.T) {
 	for range slow { // the hub cuts them for being slow
 		comeAndGo.Go(func() {
 			for range visits / 20 {
-				c, err := connect(r.Addresses()[0])
+				c, err := connectNarrow(r.Addresses()[0])
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				_ = c.SetReadBuffer(4 << 10)
 				if err := c.upgrade("/?channel=heavy"); err != nil {
 					t.Error(err)
 				}

@@ -103,12 +103,6 @@ func (r *rig) publish(t testing.TB, payload []byte) {
 	}
 }
 
-// await waits until the channel c has n subscribers.
-func (r *rig) await(t testing.TB, n int) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("%d subscribers", n), func() bool { return r.h.Subscribers("c") == n })
-}
-
 // conns are the edge's ends of the n open connections. A client sees its 101
 // a moment before the hub sees the client.
 func (r *rig) conns(t testing.TB, n int) (list []*conn) {
