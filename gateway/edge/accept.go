@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -17,7 +19,9 @@ import (
 // they spin at a whole core when descriptors run out.
 type listener struct {
 	edge      *Edge
-	ln        net.Listener
+	address   net.Addr
+	socket    *os.File // in Go's poller, so that accept can wait
+	raw       syscall.RawConn
 	endpoints []*Endpoint
 }
 
@@ -42,23 +46,32 @@ func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w on %s: %w", ErrAddress, o.Address, err)
 	}
-	if err := setBacklog(ln.(*net.TCPListener), o.Backlog); err != nil {
-		_ = ln.Close()
-		return nil, fmt.Errorf("%w on %s: backlog: %w", ErrAddress, o.Address, err)
+	defer ln.Close() // socket is a duplicate, whose Read waits until there is something to accept
+	socket, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s: %w", ErrAddress, o.Address, err)
 	}
-	return &listener{edge: e, ln: ln, endpoints: o.Endpoints}, nil
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = prepare(raw, o.Backlog)
+	}
+	if err != nil {
+		_ = socket.Close()
+		return nil, fmt.Errorf("%w on %s: %w", ErrAddress, o.Address, err)
+	}
+	return &listener{edge: e, address: ln.Addr(), socket: socket, raw: raw, endpoints: o.Endpoints}, nil
 }
 
-// setBacklog changes the length of the accept queue: listen(2) may be called again.
-func setBacklog(ln *net.TCPListener, n int) error {
-	if n <= 0 {
-		return nil
-	}
-	rc, err := ln.SyscallConn()
-	if err != nil {
-		return err
-	}
-	cerr := rc.Control(func(fd uintptr) { err = syscall.Listen(int(fd), n) })
+// prepare sets the length of the accept queue (listen(2) may be called again),
+// and TCP_NODELAY, which accepted sockets inherit.
+func prepare(raw syscall.RawConn, backlog int) error {
+	var err error
+	cerr := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		if backlog > 0 {
+			err = errors.Join(err, syscall.Listen(int(fd), backlog))
+		}
+	})
 	return errors.Join(cerr, err)
 }
 
@@ -74,16 +87,19 @@ const (
 func (l *listener) accept() {
 	defer l.edge.wg.Done()
 	backoff := minBackoff
-	for {
-		tc, err := l.ln.(*net.TCPListener).AcceptTCP()
-		if errors.Is(err, net.ErrClosed) {
+	for n := 1; ; n++ {
+		fd, err := l.next()
+		if errors.Is(err, os.ErrClosed) {
 			return
 		}
 		if err == nil {
-			err = l.admit(tc)
+			err = l.admit(fd)
 		}
 		if err == nil {
 			backoff = minBackoff
+			if n%acceptBurst == 0 {
+				runtime.Gosched() // the calls are raw: let the pollers do the handshakes
+			}
 			continue
 		}
 		l.edge.log.Warn().Err(err).Dur("dur_ms", backoff).Msg("accept failed, pausing")
@@ -96,39 +112,52 @@ func (l *listener) accept() {
 	}
 }
 
+// acceptBurst is how many connections are accepted in a row.
+const acceptBurst = 16
+
+// next waits for a connection and accepts it, non-blocking. net.Listener's
+// Accept would ask for both addresses and take the socket into Go's own poller,
+// only for it to be handed over to nbio's.
+func (l *listener) next() (fd int, err error) {
+	waitErr := l.raw.Read(func(listener uintptr) (done bool) {
+		var errno syscall.Errno
+		if fd, errno = accept4(int(listener)); errno == syscall.EAGAIN {
+			return false
+		}
+		err = nil
+		if errno != 0 {
+			err = fmt.Errorf("edge: accept: %w", errno)
+		}
+		return true
+	})
+	if waitErr != nil {
+		return -1, waitErr
+	}
+	if errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EINTR) {
+		return l.next() // it left while it waited
+	}
+	return fd, err
+}
+
 // busy answers connections that are not let in.
 const busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// admit hands a connection to the event loop, or refuses it. An error means
-// that the system has run out of something.
-func (l *listener) admit(tc *net.TCPConn) error {
+// admit hands a connection to the event loop, or refuses it.
+func (l *listener) admit(fd int) error {
 	e := l.edge
 	e.cell.Accepted.Add(1)
 	if e.connections.Load() >= int64(e.options.MaxConnections) {
-		e.refuse(tc)
-		return nil
+		e.cell.HandshakeFailures[metrics.HandshakeLimit].Add(1)
+		_, _ = send(fd, []byte(busy)) // a new socket has room for it
+		return syscall.Close(fd)
 	}
-	return l.add(tc)
+	return l.add(fd)
 }
 
-// refuse turns a connection away, without spending anything on it.
-func (e *Edge) refuse(tc *net.TCPConn) {
-	e.cell.HandshakeFailures[metrics.HandshakeLimit].Add(1)
-	_ = tc.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	_, _ = tc.Write([]byte(busy))
-	_ = tc.Close()
-}
-
-// add gives tc to nbio. nbio keeps a duplicate of the descriptor and closes
-// tc, so that Go's own poller lets go of it.
-func (l *listener) add(tc *net.TCPConn) error {
+// add gives a socket to nbio.
+func (l *listener) add(fd int) error {
 	e := l.edge
-	nc, err := nbio.NBConn(tc)
-	if err != nil {
-		_ = tc.Close()
-		return err
-	}
-	trim(nc)
+	nc := e.layout.adopt(fd)
 	c := &conn{nc: nc, opening: &opening{listener: l}}
 	// Whoever takes nc's lock later sees c as it is now: epoll is no
 	// synchronisation that Go's memory model knows.
@@ -136,8 +165,8 @@ func (l *listener) add(tc *net.TCPConn) error {
 	nc.Lock()
 	nc.SetSession(c)
 	nc.Unlock()
-	if _, err = e.engine.AddConn(nc); err != nil {
-		return err
+	if _, err := e.engine.AddConn(nc); err != nil {
+		return err // nbio has closed it
 	}
 	e.timeouts.mu.Lock()
 	e.timeouts.queue.Add(e.now()+e.settings.Load().HandshakeTimeout.Milliseconds(), c)

@@ -74,6 +74,7 @@ type Endpoint struct {
 type Edge struct {
 	// Static after New.
 	options   Options
+	layout    layout
 	cell      *metrics.Cell
 	log       zerolog.Logger
 	engine    *nbio.Engine
@@ -108,7 +109,11 @@ const handshakeGrain = 100 * time.Millisecond
 // New opens the listeners. Nothing is accepted before Start.
 func New(o Options) (*Edge, error) {
 	logging.SetLogger(quiet{}) // nbio's own messages tell nothing that our metrics and logs do not
-	e := &Edge{options: o, cell: o.Metrics, log: o.Log, start: time.Now(), stop: make(chan struct{})}
+	fields, err := layoutOf()
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{options: o, layout: fields, cell: o.Metrics, log: o.Log, start: time.Now(), stop: make(chan struct{})}
 	e.settings.Store(&o.Settings)
 	for i := range o.Listeners {
 		l, err := listen(context.Background(), e, &o.Listeners[i])
@@ -193,7 +198,7 @@ func (e *Edge) Stop(ctx context.Context) error {
 func (e *Edge) Addresses() []string {
 	var list []string
 	for _, l := range e.listeners {
-		list = append(list, l.ln.Addr().String())
+		list = append(list, l.address.String())
 	}
 	return list
 }
@@ -205,7 +210,7 @@ func (e *Edge) Connections() (all, handshaking int) {
 
 func (e *Edge) closeListeners() {
 	for _, l := range e.listeners {
-		_ = l.ln.Close()
+		_ = l.socket.Close()
 	}
 }
 

@@ -38,3 +38,13 @@ func receive(fd int, p []byte) (n int, errno syscall.Errno) {
 	}
 	return int(r), 0
 }
+
+// accept4 accepts a connection, non-blocking, without asking for its address.
+func accept4(listener int) (fd int, errno syscall.Errno) {
+	r, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(listener), 0, 0,
+		syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(r), 0
+}
