@@ -57,7 +57,7 @@ type Gateway struct {
 // New builds a node and opens its listeners; nothing is accepted before Run.
 // When it fails, everything it had opened is closed again.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	g := &Gateway{log: o.Log, cfg: cfg, started: time.Now(), stopping: make(chan struct{})}
+	g := &Gateway{log: component(o.Log, "gateway"), cfg: cfg, started: time.Now(), stopping: make(chan struct{})}
 	procs := runtime.GOMAXPROCS(0)
 	shards := or(cfg.Hub.Shards, min(procs, hub.MaxShards))
 	g.metrics = metrics.NewSet(shards)

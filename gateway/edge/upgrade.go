@@ -104,7 +104,7 @@ func (c *conn) reject(err error) {
 		re = &ws.RequestError{Status: 400, Reason: err.Error()}
 	}
 	why := metrics.HandshakeBadRequest
-	if re.Status == 431 {
+	if re.Status == 431 || re.Status == 414 {
 		why = metrics.HandshakeTooLarge
 	}
 	c.answer(re.Status, "text/plain; charset=utf-8", []byte(strconv.Itoa(re.Status)+": "+re.Reason+"\n"), re.Header, why)

@@ -55,6 +55,7 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 	s.conn, s.shard, s.variant = conn, sh, v
 	s.chunk, s.slot = sh.slots.take()
 	s.touch()
+	sh.queuedBytes.Add(int64(s.queued.Load())) // the end of the handshake, if it did not fit into the socket
 	sh.attached.Add(1)
 	sh.post(item{kind: itemAttach, sub: s})
 	if s.state.Or(stateAttached)&stateEnded != 0 {
