@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -67,5 +68,37 @@ func TestAdmit(t *testing.T) {
 	}
 	if _, err := open.Admit("channel=%zz"); !errors.Is(err, protocol.ErrQuery) {
 		t.Errorf("a bad escape: %v", err)
+	}
+}
+
+// Connections that ask for the same share the names; a reload is heeded at
+// once, and made-up queries take a bounded room.
+func TestAdmittedQueriesAreShared(t *testing.T) {
+	limits := new(atomic.Pointer[Limits])
+	limits.Store(&Limits{Subscriptions: 3, ChannelNameBytes: 12})
+	ep := &Endpoint{Allow: []string{"*"}, Limits: limits}
+	first, err := ep.Admit("channel=news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, _ := ep.Admit("channel=news"); second != first {
+		t.Error("the names of the same query are not shared")
+	}
+	limits.Store(&Limits{Subscriptions: 3, ChannelNameBytes: 3})
+	if _, err := ep.Admit("channel=news"); !errors.Is(err, ErrChannel) {
+		t.Errorf("after a reload: %v, want ErrChannel", err)
+	}
+	limits.Store(&Limits{Subscriptions: 3, ChannelNameBytes: 1000})
+	for i := range 3 * maxAdmissions {
+		if _, err := ep.Admit(fmt.Sprintf("channel=room-%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(ep.admitted.names); n > maxAdmissions {
+		t.Errorf("%d queries are remembered", n)
+	}
+	long := "channel=" + strings.Repeat("a", maxAdmittedQuery)
+	if _, err := ep.Admit(long); err != nil || ep.admitted.find(long, limits.Load()) != nil {
+		t.Errorf("a long query: %v, or it is remembered", err)
 	}
 }

@@ -34,6 +34,8 @@ type Endpoint struct {
 
 	// Limits may be replaced while sessions run. Shared by all endpoints.
 	Limits *atomic.Pointer[Limits]
+
+	admitted admissions
 }
 
 // Limits are what one client may do.
