@@ -36,9 +36,14 @@ func layerTable() []layer {
 			"codecs and pages are pure: bytes in, bytes out",
 		},
 		{
-			[]string{gw + "/metrics", gw + "/config"},
+			[]string{gw + "/metrics"},
 			nil,
-			"everyone may count and be configured, so these know nobody",
+			"everyone may count, so metrics know nobody",
+		},
+		{
+			[]string{gw + "/config"},
+			[]string{protocol},
+			"a configuration knows what a channel name is, and nobody who reads it",
 		},
 		{
 			[]string{gw + "/hub"},

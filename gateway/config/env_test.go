@@ -149,8 +149,8 @@ SLUICE_REUSE_PORT: unknown variable: no key has this name
 		{
 			"a list from a variable",
 			Source{Env: []string{"SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS=a,,b c"}},
-			`SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.1: a channel name must not be empty
-SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.2: "b c" must consist of letters A-Z a-z, digits and _ . : / -
+			`SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.1: "": a channel name must not be empty
+SLUICE_LISTENERS_0_ENDPOINTS_0_CHANNELS: listeners.0.endpoints.0.channels.2: "b c": a channel name consists of A-Z a-z 0-9 _ . : / -, byte 1 is ' '
 `,
 		},
 		{

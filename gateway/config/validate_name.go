@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"sluice/gateway/protocol"
 )
 
 // pathProblem says what is wrong with an endpoint's path, or "".
@@ -18,25 +20,11 @@ func pathProblem(path string) string {
 	return ""
 }
 
-// segments is how many parts, separated by dots, a channel name may have.
-const segments = 16
-
 // channelProblem says what is wrong with a channel name, or "". The rules are
 // those for names that clients send, so that what is configured can be joined.
 func channelProblem(name string, longest int) string {
-	switch {
-	case name == "":
-		return "a channel name must not be empty"
-	case len(name) > longest:
-		return fmt.Sprintf("%s has %d bytes, and limits.channel_name_bytes is %d", show(name), len(name), longest)
-	case name[0] == '$' || name[0] == '_':
-		return show(name) + ": names that start with $ or _ are the node's own"
-	case strings.IndexFunc(name, notInChannel) >= 0:
-		return show(name) + " must consist of letters A-Z a-z, digits and _ . : / -"
-	case name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, ".."):
-		return show(name) + " has an empty part: dots separate parts that are not empty"
-	case strings.Count(name, ".") >= segments:
-		return fmt.Sprintf("%s has more than %d parts separated by dots", show(name), segments)
+	if err := protocol.CheckChannel(name, longest); err != nil {
+		return show(name) + ": " + err.Error()
 	}
 	return ""
 }
@@ -53,12 +41,6 @@ func patternProblem(pattern string, longest int) string {
 		prefix = strings.TrimSuffix(prefix, ".") // chat.* is the usual form
 	}
 	return channelProblem(prefix, longest)
-}
-
-func notInChannel(r rune) bool {
-	isLetter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	isDigit := r >= '0' && r <= '9'
-	return !isLetter && !isDigit && !strings.ContainsRune("_.:/-", r)
 }
 
 // originProblem says what is wrong with an entry of an origin list, or "".

@@ -89,8 +89,8 @@ func (l *listener) accept() {
 	backoff := minBackoff
 	for n := 1; ; n++ {
 		fd, err := l.next()
-		if errors.Is(err, os.ErrClosed) {
-			return
+		if err != nil && l.edge.draining.Load() {
+			return // the socket was closed
 		}
 		if err == nil {
 			err = l.admit(fd)

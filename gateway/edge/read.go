@@ -35,6 +35,10 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 				published = true
 			}
 		}
+		if n == 0 && errno == 0 { // the peer has left: nbio closes when onRead returns
+			c.Release()
+			break
+		}
 		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
 			_ = nc.CloseWithError(errno)
 			break

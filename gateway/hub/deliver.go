@@ -27,7 +27,6 @@ func (sh *shard) round() {
 	clear(sh.gathered)
 	sh.gathered = sh.gathered[:0]
 	sh.dirty = slices.DeleteFunc(sh.dirty, func(r *run) bool { return r == nil })
-	sh.closeDoomed()
 }
 
 // serve sends one slice of r's batch.

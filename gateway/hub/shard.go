@@ -119,6 +119,7 @@ func (sh *shard) turn(items []item) {
 	}
 	done = len(items)
 	sh.round()
+	sh.closeDoomed()
 }
 
 func (sh *shard) panicked(p any) {

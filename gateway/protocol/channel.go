@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // StatsChannel is the read-only channel on which a node publishes its own figures.
@@ -13,21 +14,20 @@ const MaxSegments = 16
 
 // CheckChannel says what is wrong with a channel name that came from outside:
 // 1 to maxBytes bytes of A-Z a-z 0-9 _ . : / -, at most MaxSegments non-empty
-// segments separated by dots, no leading _ (and, by the alphabet, no $: names
-// that begin so are the node's own). One name is one byte string: nothing is
-// folded, decoded or normalised.
+// segments separated by dots, no leading _ or $. One name is one byte string:
+// nothing is folded, decoded or normalised.
 func CheckChannel(name string, maxBytes int) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("a channel name must not be empty")
 	case len(name) > maxBytes:
 		return fmt.Errorf("a channel name has at most %d bytes, this one %d", maxBytes, len(name))
-	case name[0] == '_':
-		return fmt.Errorf("channel names that begin with _ are reserved")
+	case name[0] == '_' || name[0] == '$':
+		return fmt.Errorf("channel names that begin with $ or _ are reserved")
 	}
 	for i := range len(name) {
 		if !channelByte(name[i]) {
-			return fmt.Errorf("a channel name consists of A-Z a-z 0-9 _ . : / -, byte %d is %q", i, name[i])
+			return fmt.Errorf("a channel name consists of A-Z a-z 0-9 _ . : / -, byte %d is %q", i, firstRune(name[i:]))
 		}
 	}
 	if name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, "..") {
@@ -37,6 +37,11 @@ func CheckChannel(name string, maxBytes int) error {
 		return fmt.Errorf("a channel name has at most %d segments", MaxSegments)
 	}
 	return nil
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
 }
 
 func channelByte(c byte) bool {

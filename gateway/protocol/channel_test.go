@@ -16,7 +16,7 @@ func TestCheckChannel(t *testing.T) {
 		"":                                      "must not be empty",
 		strings.Repeat("x", 41):                 "at most 40 bytes, this one 41",
 		"_a":                                    "reserved",
-		"$stats":                                "byte 0 is '$'",
+		"$stats":                                "reserved",
 		"a b":                                   "byte 1 is ' '",
 		"a\x00":                                 "byte 1 is '\\x00'",
 		"grün":                                  "byte 2",

@@ -1,0 +1,14 @@
+package edge
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// There may be a million of them: a field more is a decision, which
+// ARCHITECTURE.md's table has to follow.
+func TestConnSize(t *testing.T) {
+	if size := unsafe.Sizeof(conn{}); size > 144 {
+		t.Errorf("a conn has %d bytes, want at most 144", size)
+	}
+}
