@@ -40,7 +40,7 @@ type Listener struct {
 	ReusePort bool `yaml:"reuse_port"`
 	// Connections that may wait to be accepted, 1 to 65535. The kernel caps it at net.core.somaxconn.
 	Backlog int `yaml:"backlog"`
-	// What is served, by path. At least one.
+	// What is served, by path. At least one; a listener that names none has one with all defaults.
 	Endpoints []Endpoint `yaml:"endpoints"`
 }
 

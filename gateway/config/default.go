@@ -52,7 +52,7 @@ func Default() *Config {
 // The defaults of a list's elements: what a file leaves out of one that it lists.
 
 func defaultListener() Listener {
-	return Listener{Address: "127.0.0.1:8080", Backlog: 4096}
+	return Listener{Address: "127.0.0.1:8080", Backlog: 4096, Endpoints: []Endpoint{defaultEndpoint()}}
 }
 
 func defaultEndpoint() Endpoint {

@@ -16,7 +16,7 @@ var docs = map[string]string{
 	"Listener.Address":                  "host:port. An empty host is every interface; port 0 takes a free port.",
 	"Listener.ReusePort":                "Set SO_REUSEPORT, so that several listeners or processes share the address\nand the kernel spreads connections over them.",
 	"Listener.Backlog":                  "Connections that may wait to be accepted, 1 to 65535. The kernel caps it at net.core.somaxconn.",
-	"Listener.Endpoints":                "What is served, by path. At least one.",
+	"Listener.Endpoints":                "What is served, by path. At least one; a listener that names none has one with all defaults.",
 	"Endpoint.Path":                     "Matched exactly, without the query. Unique within the listener.",
 	"Endpoint.Protocol":                 "What clients speak: raw (the payload is the message, channels come from the URL).",
 	"Endpoint.Channels":                 "Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.",

@@ -143,8 +143,8 @@ SLUICE_REUSE_PORT: unknown variable: no key has this name
 		},
 		{
 			"a new listener serves nothing",
-			Source{Env: []string{"SLUICE_LISTENERS_1_ADDRESS=:1"}},
-			"SLUICE_LISTENERS_1_ADDRESS: listeners.1.endpoints: at least one endpoint is needed\n",
+			Source{Env: []string{"SLUICE_LISTENERS_1_ADDRESS=:1"}, Set: []string{"listeners.1.endpoints=[]"}},
+			"--set listeners.1.endpoints: at least one endpoint is needed\n",
 		},
 		{
 			"a list from a variable",
@@ -201,5 +201,16 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 	}
 	if len(seen) < 55 {
 		t.Errorf("only %d keys were found", len(seen))
+	}
+}
+
+// A listener that names no endpoints serves one with all defaults.
+func TestListenerWithoutEndpoints(t *testing.T) {
+	c, problems := Load(Source{Env: []string{"SLUICE_LISTENERS_1_ADDRESS=:1"}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if diff := cmp.Diff([]Endpoint{defaultEndpoint()}, c.Listeners[1].Endpoints); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
