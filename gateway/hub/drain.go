@@ -29,7 +29,8 @@ func (h *Hub) Drain(ctx context.Context, period time.Duration) (left int) {
 		}
 		left = 0
 		for i, sh := range h.shards {
-			n := int(float64(shares[i].total)*done) - shares[i].closed
+			// The first goes at once, the last a step before the end: one alone need not wait.
+			n := min(int(float64(shares[i].total)*done)+1, shares[i].total) - shares[i].closed
 			if done >= 1 {
 				n = int(sh.attached.Load()) // late comers, too
 			}

@@ -223,6 +223,27 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// Whoever is alone is not kept for the whole period.
+func TestDrainOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		c := r.client("a")
+		done := make(chan int)
+		start := time.Now()
+		go func() { done <- r.Drain(t.Context(), 10*time.Second) }()
+		time.Sleep(drainStep / 2)
+		synctest.Wait()
+		if !c.finished {
+			t.Error("not closed at once")
+		}
+		c.sub.Detach()
+		if left, took := <-done, time.Since(start); left != 0 || took > time.Second {
+			t.Errorf("%d left after %v", left, took)
+		}
+		r.Stop()
+	})
+}
+
 func TestDrainGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
