@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strconv"
 
-	"sluice/gateway/internal/pool"
 	"sluice/gateway/metrics"
 	"sluice/gateway/session"
 	"sluice/gateway/ws"
@@ -87,10 +86,8 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	}
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
-	buf := pool.Get(512 + len(ep.Greeting))
-	c.Send(append(ws.AppendUpgradeResponse((*buf)[:0], req, ""), ep.Greeting...))
-	pool.Put(buf)
-	c.Open(ep.Session, c, channels) // from here on only the shard sends
+	first := append(ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, ""), ep.Greeting...)
+	c.Open(ep.Session, c, channels, first) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}

@@ -49,7 +49,7 @@ func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	sh.goodbyes.Add(1)
 	s.reason = uint8(reason)
 	sh.closing.Add(int64(sh.hub.now.Load()+ticks(sh.hub.settings.Load().CloseTimeout)), s)
-	if s.out == nil {
+	if s.out == nil && s.flags&flagHeld == 0 {
 		s.conn.Send(f.bytes)
 		s.conn.Finish()
 		return

@@ -98,7 +98,7 @@ func (sh *shard) sendOne(r *run, e *entry) {
 	if !whole {
 		whole = !slices.ContainsFunc(frames, func(f *Frame) bool { return !f.isFor(s, r.key.ch) })
 	}
-	if whole && s.out == nil && !(sh.gather && s.several()) {
+	if whole && s.out == nil && s.flags&flagHeld == 0 && !(sh.gather && s.several()) {
 		q := int(s.queued.Load())
 		if q == 0 || q+len(bytes) <= sh.hub.settings.Load().WriteQueue {
 			s.conn.Send(bytes)
@@ -145,7 +145,7 @@ func (sh *shard) control(s *Subscriber, f *Frame) {
 		return
 	}
 	sh.settle(s)
-	if s.out == nil && s.queued.Load() == 0 {
+	if s.out == nil && s.queued.Load() == 0 && s.flags&flagHeld == 0 {
 		s.conn.Send(f.bytes)
 		sh.sent(1, 0, len(f.bytes))
 		return

@@ -464,3 +464,38 @@ func TestShardPanicCostsOneConnection(t *testing.T) {
 		t.Error("the panic was not counted")
 	}
 }
+
+// What is published once a held connection has subscribed comes behind the
+// bytes that open the conversation, however late these are, and so does a goodbye.
+func TestHeldUntilBegin(t *testing.T) {
+	r := newRig(t, nil)
+	held := func() *fakeConn {
+		c := &fakeConn{sub: new(Subscriber)}
+		c.sub.Hold()
+		r.Attach(c.sub, c, 0)
+		if err := r.Subscribe(c.sub, "a"); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	stays, leaves, lost := held(), held(), held()
+	r.publish("1", "a")
+	r.publish("2", "a")
+	leaves.sub.Reply(frameOf("pong"))
+	leaves.sub.Close(nil, metrics.CloseDrain)
+	r.settled()
+	lost.sub.Detach()
+	for _, c := range []*fakeConn{stays, leaves, lost} {
+		wantMessages(t, "who is held", c)
+		c.sub.Begin(frameOf("welcome"))
+	}
+	r.settled()
+	r.publish("3", "a")
+	r.settled()
+	wantMessages(t, "who stays", stays, "welcome", "1", "2", "3")
+	wantMessages(t, "who leaves", leaves, "welcome", "1", "2", "pong", "close drain")
+	wantMessages(t, "who was lost", lost)
+	if !leaves.finished {
+		t.Error("not finished")
+	}
+}

@@ -11,6 +11,7 @@ type itemKind uint8
 const (
 	itemPublish     itemKind = iota // frame goes to the subscribers of ch that speak variant
 	itemAttach                      // sub is new
+	itemBegin                       // sub, which was held, gets frame and then what waits for it
 	itemSubscribe                   // sub joins ch
 	itemUnsubscribe                 // sub leaves ch
 	itemReply                       // the control frame goes to sub alone

@@ -158,7 +158,7 @@ func (sh *shard) await(s *Subscriber) {
 // flush sends what s's outbox holds, as far as its socket's queue has room, in
 // writes of up to a batch each.
 func (sh *shard) flush(s *Subscriber) {
-	if s.out == nil || s.flags&flagGone != 0 {
+	if s.out == nil || s.flags&(flagGone|flagHeld) != 0 {
 		return
 	}
 	limit := sh.hub.settings.Load().WriteQueue

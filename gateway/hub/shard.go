@@ -139,6 +139,8 @@ func (sh *shard) apply(it *item) {
 		sh.accept(it)
 	case itemAttach:
 		it.sub.chunk.subs[it.sub.slot%chunkSize] = it.sub
+	case itemBegin:
+		sh.begin(it.sub, it.frame)
 	case itemSubscribe:
 		sh.subscribe(it.sub, it.ch)
 	case itemUnsubscribe:
@@ -201,6 +203,16 @@ func (sh *shard) subscribe(s *Subscriber, ch *channel) {
 		sh.runs[key] = r
 	}
 	r.join(s)
+}
+
+// begin ends the hold on s.
+func (sh *shard) begin(s *Subscriber, first *Frame) {
+	if s.flags&flagGone != 0 {
+		return
+	}
+	s.flags &^= flagHeld
+	s.conn.Send(first.bytes)
+	sh.flush(s)
 }
 
 // leave ends one subscription of s.

@@ -31,6 +31,7 @@ const (
 	flagDoomed                     // too slow: to be closed after this slice
 	flagGathered                   // in the shard's list of this round
 	flagGone                       // detached
+	flagHeld                       // nothing is written before Begin
 )
 
 // Subscriber.state. Attach and Detach may race, and exactly one of them must
@@ -61,6 +62,16 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 	if s.state.Or(stateAttached)&stateEnded != 0 {
 		sh.post(item{kind: itemDetach, sub: s})
 	}
+}
+
+// Hold makes the shard keep what it has for s until Begin. It is called before Attach.
+func (s *Subscriber) Hold() { s.flags |= flagHeld }
+
+// Begin lets the shard write to a held s: first the bytes that open the
+// conversation, which it keeps, then what was published since s subscribed. So
+// whoever has seen those bytes misses nothing that is published from then on.
+func (s *Subscriber) Begin(first []byte) {
+	s.shard.post(item{kind: itemBegin, sub: s, frame: NewFrame(first)})
 }
 
 // Detach takes s out of the hub when its connection has ended. It may come

@@ -74,7 +74,7 @@ func (r *rig) join(t *testing.T, query string) *client {
 		t.Fatal(err)
 	}
 	c := &client{t: t}
-	c.Open(r.ep, c, channels)
+	c.Open(r.ep, c, channels, nil)
 	synctest.Wait()
 	return c
 }

@@ -69,15 +69,23 @@ type Session struct {
 }
 
 // Open makes the handshaked connection a subscriber of the channels, which
-// Admit returned. From now on only the hub writes to conn.
-func (s *Session) Open(ep *Endpoint, conn hub.Conn, channels *[]string) {
+// Admit returned. From now on only the hub writes to conn: first the bytes
+// that complete the handshake, which it keeps. By then the client is
+// subscribed: what is published once it has seen them reaches it.
+func (s *Session) Open(ep *Endpoint, conn hub.Conn, channels *[]string, first []byte) {
 	s.ep, s.channels = ep, channels
+	s.Hold()
 	ep.Hub.Attach(&s.Subscriber, conn, ep.Variant)
+	var err error
 	for _, name := range *channels {
-		if ep.Hub.Subscribe(&s.Subscriber, name) != nil {
-			s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
-			return
+		if err = ep.Hub.Subscribe(&s.Subscriber, name); err != nil {
+			break
 		}
+	}
+	s.Begin(first)
+	if err != nil {
+		s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
+		return
 	}
 	if slices.Contains(*channels, protocol.StatsChannel) { // read-only
 		rest := slices.DeleteFunc(slices.Clone(*channels), func(name string) bool { return name == protocol.StatsChannel })
