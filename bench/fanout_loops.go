@@ -8,7 +8,7 @@ import (
 // When an open loop is not to be believed.
 const (
 	maxSendLag = 20 * time.Millisecond // p99 from the planned time to the send
-	maxBusy    = 0.98                  // of one core
+	maxBusy    = 0.90                  // of one core
 )
 
 // openLoop publishes by the plan. The window begins with the first publish

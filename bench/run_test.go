@@ -340,7 +340,7 @@ func TestInvalidWhenBusy(t *testing.T) {
 	if s := f.invalid(0.5); s != "" {
 		t.Errorf("half a core: %q", s)
 	}
-	if s := f.invalid(0.99); !strings.Contains(s, "99 % of a core") {
+	if s := f.invalid(0.95); !strings.Contains(s, "95 % of a core") {
 		t.Errorf("a core: %q", s)
 	}
 }

@@ -102,7 +102,7 @@ func TestPoliteClose(t *testing.T) {
 func TestMeterOfLostConnections(t *testing.T) {
 	r := newRig().start(t)
 	for range 20 {
-		c := r.dialNarrow(t) // a wide one may take all of it
+		c := r.dial(t)
 		r.conns(t, 1)
 		for i := range 200 {
 			r.publish(t, numbered(i, 64<<10))
