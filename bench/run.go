@@ -126,6 +126,10 @@ func (r *run) loop(step func(now int64) (done bool, wait time.Duration)) error {
 			return nil
 		}
 		r.look(now)
+		if gap := r.swarm.gather(now, r.plan.Gather); gap > 0 && wait > 0 {
+			time.Sleep(min(wait, gap, maxWait))
+			continue
+		}
 		if err := r.swarm.turn(min(wait, maxWait)); err != nil {
 			return err
 		}

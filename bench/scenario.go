@@ -29,6 +29,10 @@ type Plan struct {
 	Window      int     `json:"window,omitempty"`       // closed loop: publishes in flight; excludes PublishRate
 	API         string  `json:"api,omitempty"`          // http://host:port of the server API
 	APIKey      string  `json:"-"`
+	// Gather is the least time between two looks at the sockets. What arrives
+	// meanwhile is read at once, which costs the generator less and adds up to
+	// as much to every latency. 0: look whenever there is news.
+	Gather time.Duration `json:"gather_ns,omitempty"`
 
 	Duration time.Duration `json:"duration_ns"`         // of the measured window
 	Warmup   time.Duration `json:"warmup_ns,omitempty"` // before it, at the same rate

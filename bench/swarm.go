@@ -69,7 +69,8 @@ type swarm struct {
 	free    []*rest
 	count   [closing + 1]int // connections by state
 	dials   uint64
-	busy    bool // the last turn had more news than it takes
+	busy    bool  // the last turn had more news than it takes
+	looked  int64 // when the sockets were last looked at, for gather
 }
 
 // target is one server address.

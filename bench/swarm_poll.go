@@ -8,6 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// gather is how long to leave the sockets alone yet, so that no two looks at
+// them are less than least apart. 0: look now.
+func (s *swarm) gather(now int64, least time.Duration) time.Duration {
+	if least == 0 || s.busy {
+		return 0
+	}
+	if gap := s.looked + int64(least) - now; gap > 0 {
+		return time.Duration(gap)
+	}
+	s.looked = now
+	return 0
+}
+
 // turn waits at most timeout for news and handles what came, at most maxEvents
 // connections of it.
 func (s *swarm) turn(timeout time.Duration) error {

@@ -26,6 +26,7 @@ type runCmd struct {
 	Window      int           `help:"Closed loop: publishes in flight."`
 	API         string        `name:"api" help:"Publish over HTTP to this server API, e.g. http://127.0.0.1:8081."`
 	APIKey      string        `name:"api-key" env:"FLOOD_API_KEY" help:"X-API-Key for --api."`
+	Gather      time.Duration `help:"Least time between two looks at the sockets: cheaper for the generator, and up to as much on top of every latency."`
 	Duration    time.Duration `default:"10s" help:"Measured window."`
 	Warmup      time.Duration `default:"1s" help:"Before it, at the same rate."`
 	Hold        time.Duration `help:"connect: hold the connections this long, and measure the idle CPU."`
@@ -43,7 +44,7 @@ func (c *runCmd) plan() (bench.Plan, error) {
 	p := bench.Plan{
 		Scenario: c.Scenario, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
 		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
-		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey,
+		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
 		Messages: c.Messages, PIDs: c.PID,
 	}
