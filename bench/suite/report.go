@@ -118,8 +118,12 @@ func (o Outcome) writeLine(w io.Writer, scale Scale, metric int, m Metric) {
 	if !m.holds(v) {
 		mark = "**missed**"
 	}
-	fmt.Fprintf(w, "| %s | %s, %s | %s | %s: %s | %s %s, %s | %s | %s |\n", o.Row.Title(scale), m.Name, m.Unit,
-		spread(o.Values[first], metric), last, spread(o.Values[last], metric), figure(v), kind, mark, m.limit(m.Bar), m.limit(m.Aim))
+	beside := ""
+	if last != first {
+		beside = fmt.Sprintf("%s: %s", last, spread(o.Values[last], metric))
+	}
+	fmt.Fprintf(w, "| %s | %s, %s | %s | %s | %s %s, %s | %s | %s |\n", o.Row.Title(scale), m.Name, m.Unit,
+		spread(o.Values[first], metric), beside, figure(v), kind, mark, m.limit(m.Bar), m.limit(m.Aim))
 }
 
 // figure rounds to three significant digits.

@@ -92,7 +92,9 @@ func openLoop(n func(Scale) int, rate float64, flags ...string) (func(Scale) str
 	return func(s Scale) string {
 			return fmt.Sprintf("open loop, %s subscribers at %g msg/s", thousands(n(s)), rate)
 		},
-		func(s Scale) []string { return s.fanout(n(s), append([]string{"--publish-rate", fmt.Sprint(rate)}, flags...)...) }
+		func(s Scale) []string {
+			return s.fanout(n(s), append([]string{"--publish-rate", fmt.Sprint(rate)}, flags...)...)
+		}
 }
 
 func closedLoop(n func(Scale) int, window int) (func(Scale) string, func(Scale) []string) {
@@ -170,9 +172,10 @@ func churnRow() Row {
 	}
 }
 
-// ceilingRow looks for the highest rate of an open loop that the server keeps.
+// ceilingRow looks for the highest rate of an open loop that the server keeps,
+// in coarse steps: a run at each costs ten seconds.
 func ceilingRow() Row {
-	const lowest = 10
+	const lowest, step = 80, 4
 	kept := func(ctx context.Context, s *Suite, server string, rate int) (bool, error) {
 		r, err := s.flood(ctx, server, s.Scale.fanout(s.Scale.Many, "--publish-rate", fmt.Sprint(rate), "--gather", "10ms")...)
 		switch {
@@ -186,32 +189,25 @@ func ceilingRow() Row {
 	return Row{
 		Name: "ceiling15k",
 		Title: func(s Scale) string {
-			return fmt.Sprintf("highest open-loop rate, %s subscribers, last p99 < 1 s", thousands(s.Many))
+			return fmt.Sprintf("highest open-loop rate, %s subscribers, last p99 < 1 s; in steps of x %d", thousands(s.Many), step)
 		},
-		Servers: []string{Sluice, FloorBatch},
+		Servers: []string{Sluice},
 		Metrics: []Metric{{Name: "messages/s", Unit: "msg/s", Bar: 60, Aim: 300}},
 		Command: func(s Scale) []string { return s.fanout(s.Many, "--publish-rate", "R", "--gather", "10ms") },
 		Measure: func(ctx context.Context, s *Suite, server string) ([]float64, error) {
-			best, limit, highest := 0, s.Scale.Highest, s.Scale.Highest
-			for rate := lowest; rate <= highest; rate *= 2 {
+			best, highest := 0, s.Scale.Highest
+			for rate := min(lowest, highest); rate <= highest; rate *= step {
 				ok, err := kept(ctx, s, server, rate)
 				if errors.Is(err, errInvalid) && best > 0 {
-					return []float64{float64(best)}, nil // the generator's own ceiling: at least this
+					break // the generator's own ceiling: at least this
 				}
 				if err != nil {
 					return nil, err
 				}
 				if !ok {
-					limit = rate
 					break
 				}
 				best = rate
-			}
-			if best > 0 && best < highest { // one step between
-				between := (best + limit) / 2
-				if ok, err := kept(ctx, s, server, between); err == nil && ok {
-					best = between
-				}
 			}
 			return []float64{float64(best)}, nil
 		},
