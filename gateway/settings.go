@@ -55,10 +55,11 @@ func edgeSettings(cfg *config.Config) edge.Settings {
 
 func sessionLimits(cfg *config.Config) *session.Limits {
 	return &session.Limits{
-		Rules:             ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments},
-		MessagesPerSecond: cfg.Limits.MessagesPerSecond,
-		Subscriptions:     cfg.Limits.SubscriptionsPerConnection,
-		ChannelNameBytes:  cfg.Limits.ChannelNameBytes,
+		Rules:                  ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments},
+		MessagesPerSecond:      cfg.Limits.MessagesPerSecond,
+		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
+		Subscriptions:          cfg.Limits.SubscriptionsPerConnection,
+		ChannelNameBytes:       cfg.Limits.ChannelNameBytes,
 	}
 }
 

@@ -143,6 +143,8 @@ type Limits struct {
 	HeaderBytes Size `yaml:"header_bytes"`
 	// Messages per second from one client. 0 = no limit.
 	MessagesPerSecond int `yaml:"messages_per_second"`
+	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
+	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
 	// Channels that one client is joined to, 1 to 1000000.
 	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
 	// Length of a channel name in bytes, 1 to 4096.

@@ -32,6 +32,7 @@ func Default() *Config {
 			HandshakeTimeout:           Duration(5 * time.Second),
 			CloseTimeout:               Duration(5 * time.Second),
 			HeaderBytes:                8 * KiB,
+			ControlFramesPerSecond:     20,
 			SubscriptionsPerConnection: 128,
 			ChannelNameBytes:           255,
 			WriteQueue:                 128 * KiB,

@@ -47,6 +47,8 @@ const (
 	CloseTooBig
 	// CloseRateLimit: more than limits.messages_per_second.
 	CloseRateLimit
+	// CloseControlRate: more pings and pongs than limits.control_frames_per_second.
+	CloseControlRate
 	// CloseSlow: the slow-consumer policy disconnect.
 	CloseSlow
 	// CloseIdle: nothing heard within keepalive.timeout.

@@ -14,16 +14,17 @@ var (
 		DropConnectionLost: "connection_lost",
 	}
 	closeReasons = [NumCloseReasons]string{
-		CloseByClient:  "client",
-		CloseLost:      "lost",
-		CloseProtocol:  "protocol",
-		CloseTooBig:    "too_big",
-		CloseRateLimit: "rate_limit",
-		CloseSlow:      "slow",
-		CloseIdle:      "idle",
-		CloseDrain:     "drain",
-		CloseAPI:       "api",
-		ClosePanic:     "panic",
+		CloseByClient:    "client",
+		CloseLost:        "lost",
+		CloseProtocol:    "protocol",
+		CloseTooBig:      "too_big",
+		CloseRateLimit:   "rate_limit",
+		CloseControlRate: "control_rate",
+		CloseSlow:        "slow",
+		CloseIdle:        "idle",
+		CloseDrain:       "drain",
+		CloseAPI:         "api",
+		ClosePanic:       "panic",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{
 		HandshakeBadRequest: "bad_request",

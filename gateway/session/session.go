@@ -44,6 +44,9 @@ type Limits struct {
 	Rules ws.Rules
 	// MessagesPerSecond from one client; 0 is no limit.
 	MessagesPerSecond int
+	// ControlFramesPerSecond are pings and pongs from one client, with bursts of
+	// twice as many; 0 is no limit.
+	ControlFramesPerSecond int
 	// Subscriptions is how many channels one client may join.
 	Subscriptions int
 	// ChannelNameBytes is the longest channel name.
@@ -62,8 +65,9 @@ type Session struct {
 
 	// Owned by the poller.
 	parser    ws.Parser
-	second    uint32 // the hub's tick in which messages were counted
-	messages  uint32 // how many
+	second    uint32 // the hub's tick in which something was counted last
+	messages  uint32 // of this tick
+	controls  uint16 // pings and pongs, less what the rate has let go since
 	closing   bool
 	published bool
 }
@@ -122,8 +126,15 @@ func (s *Session) handle(limits *Limits, m ws.Message) {
 	switch m.Opcode {
 	case ws.Text, ws.Binary:
 		s.message(limits, m)
-	case ws.Ping: // RFC 6455 section 5.5.3
-		s.Reply(ws.AppendFrame(nil, ws.Pong, m.Payload))
+	case ws.Ping, ws.Pong:
+		if limits.ControlFramesPerSecond > 0 && !s.withinControlRate(limits) {
+			s.end(ws.PolicyViolation, "too many control frames", metrics.CloseControlRate)
+			return
+		}
+		if m.Opcode == ws.Pong { // it has been noted that the client is alive
+			return
+		}
+		s.Reply(ws.AppendFrame(nil, ws.Pong, m.Payload)) // RFC 6455 section 5.5.3
 	case ws.Close: // RFC 6455 section 5.5.1: the code is echoed
 		code, _, _ := ws.ParseClose(m.Payload)
 		if code == ws.NoStatus {
@@ -136,7 +147,7 @@ func (s *Session) handle(limits *Limits, m ws.Message) {
 // message publishes what the client sent.
 func (s *Session) message(limits *Limits, m ws.Message) {
 	s.ep.Cell.MessagesIn.Add(1)
-	if max := limits.MessagesPerSecond; max > 0 && !s.withinRate(uint32(max)) {
+	if limits.MessagesPerSecond > 0 && !s.withinRate(limits) {
 		s.ep.Cell.Drops[metrics.DropRateLimit].Add(1)
 		s.end(ws.PolicyViolation, "too many messages", metrics.CloseRateLimit)
 		return
@@ -158,12 +169,32 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 }
 
 // withinRate counts a message of this second.
-func (s *Session) withinRate(max uint32) bool {
-	if now := s.ep.Hub.Now(); s.second != now {
-		s.second, s.messages = now, 0
-	}
+func (s *Session) withinRate(limits *Limits) bool {
+	s.tick(limits)
 	s.messages++
-	return s.messages <= max
+	return int(s.messages) <= limits.MessagesPerSecond
+}
+
+// withinControlRate counts a ping or a pong: a bucket that holds two seconds'
+// worth, and empties at the rate.
+func (s *Session) withinControlRate(limits *Limits) bool {
+	s.tick(limits)
+	if int(s.controls) >= 2*limits.ControlFramesPerSecond {
+		return false
+	}
+	s.controls++
+	return true
+}
+
+// tick begins a new second when the hub's clock has moved on.
+func (s *Session) tick(limits *Limits) {
+	now := s.ep.Hub.Now()
+	if s.second == now {
+		return
+	}
+	gone := int(min(now-s.second, 2)) * limits.ControlFramesPerSecond
+	s.controls -= uint16(min(int(s.controls), gone))
+	s.second, s.messages = now, 0
 }
 
 // broken ends the session for what the parser found.

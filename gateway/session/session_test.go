@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -224,6 +225,44 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("%d drops, want 1", n)
 		}
 	})
+}
+
+// W5: above control_frames_per_second, with bursts of twice as many, a client
+// that pings or pongs is closed with 1008; at the rate it is not.
+func TestW5ControlFrameRate(t *testing.T) {
+	for _, op := range []ws.Opcode{ws.Ping, ws.Pong} {
+		t.Run(fmt.Sprint("opcode ", op), func(t *testing.T) {
+			inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+				l := *r.limits.Load()
+				l.ControlFramesPerSecond = 3
+				r.limits.Store(&l)
+				c := r.join(t, "")
+				var pongs []frame
+				if op == ws.Ping {
+					pongs = slices.Repeat([]frame{{ws.Pong, "x"}}, 6)
+				}
+				for range 5 { // a burst of six is fine once it has had two seconds
+					for range 6 {
+						c.send(op, "x")
+						synctest.Wait()
+					}
+					c.check(pongs...)
+					time.Sleep(2 * hub.TickInterval)
+					synctest.Wait()
+				}
+				for range 7 {
+					c.send(op, "x")
+					synctest.Wait()
+				}
+				c.check(append(pongs, farewell(ws.PolicyViolation, "too many control frames"))...)
+				c.Detach()
+				synctest.Wait()
+				if n := r.closed(metrics.CloseControlRate); n != 1 {
+					t.Errorf("%d were closed for it, want 1", n)
+				}
+			})
+		})
+	}
 }
 
 // Where a channel is full, the client is told to try again later.
