@@ -135,6 +135,8 @@ type Limits struct {
 	MessageSize Size `yaml:"message_size"`
 	// Fragments of one message, 1 to 1000000; above it: close 1009.
 	Fragments int `yaml:"fragments"`
+	// From the first byte of a message to its last, at most 1h; above it: close 1008. 0 = no limit.
+	MessageTimeout Duration `yaml:"message_timeout"`
 	// From the accept to the complete upgrade request, 10ms to 10m.
 	HandshakeTimeout Duration `yaml:"handshake_timeout"`
 	// From our close frame to the end of a connection whose peer does not answer it, 10ms to 10m.

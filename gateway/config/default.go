@@ -29,6 +29,7 @@ func Default() *Config {
 		Limits: Limits{
 			MessageSize:                64 * KiB,
 			Fragments:                  128,
+			MessageTimeout:             Duration(30 * time.Second),
 			HandshakeTimeout:           Duration(5 * time.Second),
 			CloseTimeout:               Duration(5 * time.Second),
 			HeaderBytes:                8 * KiB,

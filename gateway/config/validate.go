@@ -99,6 +99,7 @@ func (l *loader) limits(c *Config) {
 	n := c.Limits
 	between(l, "limits.message_size", n.MessageSize, 1, GiB)
 	between(l, "limits.fragments", n.Fragments, 1, large)
+	between(l, "limits.message_timeout", n.MessageTimeout, 0, Duration(time.Hour))
 	between(l, "limits.handshake_timeout", n.HandshakeTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.close_timeout", n.CloseTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.header_bytes", n.HeaderBytes, 512, MiB)

@@ -49,6 +49,8 @@ const (
 	CloseRateLimit
 	// CloseControlRate: more pings and pongs than limits.control_frames_per_second.
 	CloseControlRate
+	// CloseMessageTimeout: a message that took longer than limits.message_timeout.
+	CloseMessageTimeout
 	// CloseSlow: the slow-consumer policy disconnect.
 	CloseSlow
 	// CloseIdle: nothing heard within keepalive.timeout.

@@ -43,7 +43,7 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 		return ws.GoingAway, "shutting down"
 	case metrics.CloseTooBig:
 		return ws.MessageTooBig, ""
-	case metrics.CloseRateLimit, metrics.CloseControlRate, metrics.CloseAPI:
+	case metrics.CloseRateLimit, metrics.CloseControlRate, metrics.CloseMessageTimeout, metrics.CloseAPI:
 		return ws.PolicyViolation, ""
 	case metrics.CloseProtocol:
 		return ws.ProtocolError, ""

@@ -8,6 +8,7 @@ package session
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
@@ -47,6 +48,10 @@ type Limits struct {
 	// ControlFramesPerSecond are pings and pongs from one client, with bursts of
 	// twice as many; 0 is no limit.
 	ControlFramesPerSecond int
+	// MessageTimeout is how long a message may take from its first byte to its
+	// last, in the hub's ticks. It is looked at when bytes come: a client that
+	// sends none is idle. 0 is no limit.
+	MessageTimeout time.Duration
 	// Subscriptions is how many channels one client may join.
 	Subscriptions int
 	// ChannelNameBytes is the longest channel name.
@@ -118,6 +123,10 @@ func (s *Session) Feed(b []byte) (published bool) {
 		}
 		b = rest
 		s.handle(limits, m)
+	}
+	if s.parser.Unfinished() && !s.closing && limits.MessageTimeout > 0 &&
+		time.Duration(s.parser.Age(s.ep.Hub.Now()))*hub.TickInterval > limits.MessageTimeout {
+		s.end(ws.PolicyViolation, "a message took too long", metrics.CloseMessageTimeout)
 	}
 	return s.published
 }

@@ -265,6 +265,42 @@ func TestW5ControlFrameRate(t *testing.T) {
 	}
 }
 
+// W4: a message that is not complete within message_timeout ends the
+// connection at the next byte; control frames in between do not help, and
+// messages that come in time may follow each other for ever.
+func TestW4MessageTimeout(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		l := *r.limits.Load()
+		l.MessageTimeout = 3 * time.Second
+		r.limits.Store(&l)
+		c := r.join(t, "")
+		drip := func(parts ...[]byte) {
+			for _, p := range parts {
+				c.Feed(slices.Clone(p))
+				time.Sleep(hub.TickInterval)
+				synctest.Wait()
+			}
+		}
+		x := masked(ws.Text, "x")
+		for range 4 {
+			drip(x[:2], x[2:5], x[5:])
+		}
+		c.check(slices.Repeat([]frame{{ws.Text, "x"}}, 4)...)
+		first := slices.Clone(x)
+		first[0] &^= 0x80 // FIN: a message of several fragments begins
+		pong := masked(ws.Pong, "")
+		drip(first, pong, pong, pong)
+		c.check()
+		drip(pong)
+		c.check(farewell(ws.PolicyViolation, "a message took too long"))
+		c.Detach()
+		synctest.Wait()
+		if n := r.closed(metrics.CloseMessageTimeout); n != 1 {
+			t.Errorf("%d were closed for it, want 1", n)
+		}
+	})
+}
+
 // Where a channel is full, the client is told to try again later.
 func TestFullChannel(t *testing.T) {
 	inBubble(t, hub.Settings{Namespace: func(string) hub.Namespace { return hub.Namespace{MaxSubscribers: 1} }}, nil, func(t *testing.T, r *rig) {

@@ -133,6 +133,19 @@ func (p *Parser) Unfinished() bool {
 	return p.s != nil && p.s.unfinished()
 }
 
+// Age is for how long, in the units of the caller's clock, what is unfinished
+// has been so: now minus the now of the first call since it began, 0 in that
+// call. Control frames between the fragments of a message do not make it younger.
+func (p *Parser) Age(now uint32) uint32 {
+	if !p.Unfinished() {
+		return 0
+	}
+	if !p.s.aged {
+		p.s.aged, p.s.since = true, now
+	}
+	return now - p.s.since
+}
+
 // fail makes the parser return err now and ever after.
 func (p *Parser) fail(err *Error) (Message, []byte, error) {
 	if p.s == nil {
@@ -174,6 +187,9 @@ func (p *Parser) next(r *Rules, b []byte) (Message, []byte, error) {
 			return p.fail(err)
 		}
 		if m.Opcode != 0 {
+			if s.op == 0 {
+				s.aged = false
+			}
 			p.settle()
 			return m, b, nil
 		}

@@ -21,6 +21,8 @@ type state struct {
 	frags   int     // frames so far
 	carry   *[]byte // its payload so far, pooled; nil: empty
 	checked int     // bytes of carry that are known to be whole characters
+	aged    bool    // Age was asked of what is unfinished
+	since   uint32  // when it was asked first
 
 	// What the last message's payload points to, so that it outlives its call.
 	lentCarry   bool
