@@ -46,7 +46,7 @@ var docs = map[string]string{
 	"Namespace.SlowConsumer":            "When a subscriber's queue is full: disconnect (close it with 1013), drop_oldest\n(it loses the oldest waiting messages), latest (it gets the newest message of each channel).",
 	"Namespace.MaxSubscribers":          "Subscribers of one channel on this node. 0 = no limit.",
 	"Limits.MessageSize":                "One message from a client, all fragments together, 1 byte to 1GiB; above it: close 1009.",
-	"Limits.Fragments":                  "Fragments of one message, 1 to 1000000; above it: close 1009.",
+	"Limits.Fragments":                  "Fragments of one message, 1 to 1000000; above it: close 1008.",
 	"Limits.MessageTimeout":             "From the first byte of a message to its last, at most 1h; above it: close 1008. 0 = no limit.",
 	"Limits.HandshakeTimeout":           "From the accept to the complete upgrade request, 10ms to 10m.",
 	"Limits.CloseTimeout":               "From our close frame to the end of a connection whose peer does not answer it, 10ms to 10m.",

@@ -34,6 +34,9 @@ func (f *fields) add(name, value string) *RequestError {
 		}
 		return f.once(fieldHost, errHosts)
 	case equalFold(name, "origin"):
+		if value == "" { // "" stands for none, and one without a name must not pass for that (RFC 6454 section 7.1)
+			return errEmptyOrigin
+		}
 		f.origin = value
 		return f.once(fieldOrigin, errOrigins)
 	case equalFold(name, "connection"):

@@ -84,6 +84,7 @@ func TestMalformedUpgrades(t *testing.T) {
 		{"two keys", header("Sec-WebSocket-Key", "Sec-WebSocket-Key: "+sampleKey+"\r\nSec-WebSocket-Key: "+sampleKey), 400},
 
 		// The rest.
+		{"C6: an empty Origin", header("Origin", "Origin: "), 400},
 		{"two Origins", header("Origin", "Origin: https://a\r\nOrigin: https://b"), 400},
 		{"C9 subprotocol with a space", header("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a b"), 400},
 		{"C9 subprotocol with a quote", header("Sec-WebSocket-Protocol", `Sec-WebSocket-Protocol: "a"`), 400},

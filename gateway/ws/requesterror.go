@@ -39,6 +39,7 @@ var (
 	errAuthority        = &RequestError{400, "the request target names another host than Host", ""}
 	errTransferEncoding = &RequestError{400, "Transfer-Encoding is not accepted", ""}
 	errContentLength    = &RequestError{400, "a body is not accepted", ""}
+	errEmptyOrigin      = &RequestError{400, "empty Origin", ""}
 	errOrigins          = &RequestError{400, "more than one Origin", ""}
 
 	// The upgrade (RFC 6455 section 4.2).
