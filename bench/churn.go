@@ -52,17 +52,14 @@ func (c *churn) execute() (err error) {
 	if c.swarm, err = newSwarm(c.plan, c.clock, n+len(c.publishers), c); err != nil {
 		return err
 	}
-	if c.plan.Channels > 0 {
-		path := channelPath(c.plan, c.swarm.targets)
-		c.swarm.path = func(i int) string {
-			if i >= n {
-				i -= n // publisher i is of channel i
-			}
-			return path(i)
+	c.swarm.channel = func(i int) int {
+		if i >= n {
+			return i - n // publisher i is of channel i
 		}
+		return c.channels.of(i)
 	}
 	for i := range c.publishers {
-		c.swarm.conns[n+i].noDelay = true
+		c.publishers[i].over(c.plan, c.swarm)
 	}
 	if err := c.mustDialAll(n, n+len(c.publishers)); err != nil {
 		return err

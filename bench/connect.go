@@ -25,7 +25,7 @@ func (c *connect) execute() error {
 	if r.swarm, err = newSwarm(r.plan, r.clock, r.plan.Connections, c); err != nil {
 		return err
 	}
-	r.swarm.path = channelPath(r.plan, r.swarm.targets)
+	r.swarm.channel = channelsOf(r.plan).of
 	r.each = &r.handshakes
 	res.Operation = "handshake"
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -36,7 +37,7 @@ func (r *run) dialAll(from, to int) error {
 			return true, 0
 		}
 		due := pacer.Due(time.Duration(now - begun))
-		for next < to && uint64(next-from) < due && r.swarm.count[connecting]+r.swarm.count[upgrading] < maxDialing {
+		for next < to && uint64(next-from) < due && r.swarm.dialing() < maxDialing {
 			if err := r.swarm.open(next); err != nil {
 				r.failed(err)
 			}
@@ -86,6 +87,9 @@ func (r *run) closed(_ int, was state, code uint16, err error) {
 		return
 	}
 	r.result.Lost++
+	if r.result.FirstFail == "" && errors.Is(err, errRefused) {
+		r.result.FirstFail = err.Error()
+	}
 	if r.result.Codes == nil {
 		r.result.Codes = map[uint16]int{}
 	}

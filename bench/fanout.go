@@ -55,7 +55,7 @@ func newFanout(r *run) *fanout {
 		from:       1<<63 - 1,
 	}
 	for i := range f.publishers {
-		f.publishers[i] = publisher{conn: i, channel: ch.of(i), column: ch.column(i), flight: newFlight()}
+		f.publishers[i] = publisher{conn: i, channel: ch.target(i), column: ch.column(i), flight: newFlight()}
 	}
 	r.each = &f.delivery
 	r.result.Operation = "delivery"
@@ -66,14 +66,17 @@ func (f *fanout) execute() (err error) {
 	if f.swarm, err = newSwarm(f.plan, f.clock, f.plan.Connections, f); err != nil {
 		return err
 	}
-	f.swarm.path = channelPath(f.plan, f.swarm.targets)
+	f.swarm.channel = f.channels.of
 	for i := range f.publishers {
 		if f.plan.API != "" {
-			p := newPoster(f.plan.API, f.plan.APIKey)
+			p, err := newPoster(f.plan)
+			if err != nil {
+				return err
+			}
 			defer p.stop()
 			f.publishers[i].post = p
 		} else {
-			f.swarm.conns[i].noDelay = true
+			f.publishers[i].over(f.plan, f.swarm)
 		}
 	}
 	if err := f.mustDialAll(0, f.plan.Connections); err != nil {
@@ -91,7 +94,11 @@ func (f *fanout) execute() (err error) {
 // publish sends one message of publisher p.
 func (f *fanout) publish(p int, planned int64) {
 	pub := &f.publishers[p]
-	f.scratch = pub.publish(f.plan, f.scratch, planned, p, f.alive[pub.channel])
+	waiting := f.alive[pub.channel]
+	if !pub.reaches(pub.conn) {
+		waiting--
+	}
+	f.scratch = pub.publish(f.plan, f.scratch, planned, p, waiting)
 }
 
 func (f *fanout) flush() {
@@ -155,6 +162,10 @@ func (f *fanout) deliver(i int, s stamp, now int64) {
 	p := &f.publishers[s.publisher]
 	f.deliveries++
 	f.arrived = now
+	if !p.reaches(i) {
+		f.check.faults.Misrouted++
+		return
+	}
 	complete := f.check.see(i*f.channels.columns+p.column, s.seq) && p.flight.arrived(s.seq)
 	if complete {
 		f.completed++
@@ -182,16 +193,19 @@ func (f *fanout) closed(i int, was state, code uint16, err error) {
 	f.alive[ch]--
 	for p := range f.publishers {
 		pub := &f.publishers[p]
-		if pub.channel != ch {
+		if pub.conn == i && pub.post == nil && f.broken == nil {
+			f.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", p, code)
+			if errors.Is(err, errRefused) {
+				f.broken = fmt.Errorf("bench: publisher %d: %w", p, err)
+			}
+		}
+		if pub.channel != ch || !pub.reaches(i) {
 			continue
 		}
 		for seq := f.check.next[i*f.channels.columns+pub.column]; seq <= pub.seq; seq++ {
 			if pub.flight.arrived(seq) {
 				f.completed++
 			}
-		}
-		if pub.conn == i && pub.post == nil && f.broken == nil {
-			f.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", p, code)
 		}
 	}
 }
@@ -255,7 +269,7 @@ func (f *fanout) settle(late bool) {
 			continue
 		}
 		for i := range f.swarm.conns {
-			if f.channels.of(i) == pub.channel && f.swarm.conns[i].state == open {
+			if f.channels.of(i) == pub.channel && pub.reaches(i) && f.swarm.conns[i].state == open {
 				f.check.finish(i*f.channels.columns+pub.column, pub.seq)
 			}
 		}

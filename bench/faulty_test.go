@@ -54,7 +54,7 @@ func (s *faulty) start(t *testing.T) (wsURL, apiURL string) {
 
 func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/api/publish" {
-		var p publication
+		var p struct{ Channel, Text string }
 		if err := json.NewDecoder(r.Body).Decode(&p); err != nil || r.Header.Get("X-API-Key") != "secret" {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return

@@ -31,6 +31,7 @@ func TestPlanIsChecked(t *testing.T) {
 		{"steps", good(func(p *Plan) { p.Scenario, p.Steps = "connect", []int{5, 11} })},
 		{"publish rate", good(func(p *Plan) { p.Scenario, p.Window, p.Messages = "churn", 0, 1 })},
 		{"negative", good(func(p *Plan) { p.Warmup = -1 })},
+		{"negative", good(func(p *Plan) { p.Zipf = -1 })},
 	} {
 		err := tt.plan.normalise()
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -59,29 +60,49 @@ func TestParseSources(t *testing.T) {
 }
 
 func TestParseTarget(t *testing.T) {
-	for _, bad := range []string{"", "http://h/", "wss://127.0.0.1:1/", "ws://", "ws://127.0.0.1:port/", "127.0.0.1:80"} {
+	for _, bad := range []string{"", "http://h/", "ws://", "ws://127.0.0.1:port/", "127.0.0.1:80"} {
 		if _, err := parseTarget(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}
 	for in, path := range map[string]string{"ws://127.0.0.1:9": "/", "ws://[::1]:9/a?b=c": "/a?b=c", "ws://127.0.0.1/x": "/x"} {
 		got, err := parseTarget(in)
-		if err != nil || got.path != path {
-			t.Errorf("%q: path %q, %v", in, got.path, err)
+		if err != nil || got.pathOf(0, 0) != path {
+			t.Errorf("%q: path %q, %v", in, got.pathOf(0, 0), err)
 		}
 	}
 }
 
-func TestChannelPath(t *testing.T) {
-	p := &Plan{Channels: 3}
-	path := channelPath(p, []target{{path: "/"}, {path: "/app?key=1"}})
-	for i, want := range []string{"/?channel=flood-0", "/app?key=1&channel=flood-1", "/?channel=flood-2", "/app?key=1&channel=flood-0"} {
-		if got := path(i); got != want {
-			t.Errorf("connection %d asks for %s, want %s", i, got, want)
+// Each connection asks for its own channel, where the server wants to be asked.
+func TestRequestPath(t *testing.T) {
+	for _, tt := range []struct {
+		plan Plan
+		want []string // of connections 0, 1, ...
+	}{
+		{Plan{URLs: []string{"ws://127.0.0.1:1/x"}}, []string{"/x", "/x"}},
+		{
+			Plan{URLs: []string{"ws://127.0.0.1:1/", "ws://127.0.0.1:1/app?key=1"}, Channels: 3},
+			[]string{"/?channel=flood-0", "/app?key=1&channel=flood-1", "/?channel=flood-2", "/app?key=1&channel=flood-0"},
+		},
+		{Plan{URLs: []string{"ws://127.0.0.1:1/room/{channel}?user={index}"}, Channels: 2}, []string{"/room/flood-0?user=0", "/room/flood-1?user=1"}},
+		{Plan{URLs: []string{"ws://127.0.0.1:1/%7Bx%7D"}, Channels: 2, Dialect: Dialect{Join: []string{"join {channel}"}}}, []string{"/%7Bx%7D"}},
+		{Plan{URLs: []string{"ws://127.0.0.1:1/"}, Channels: 1, Preset: "broadcast"}, []string{"/"}},
+	} {
+		p := tt.plan
+		p.Scenario, p.Connections = "connect", len(tt.want)
+		if err := p.normalise(); err != nil {
+			t.Fatal(err)
 		}
-	}
-	ch := channelsOf(&Plan{Channels: 3, Publishers: 7})
-	if ch.columns != 3 {
-		t.Errorf("seven publishers of three channels need %d columns, want 3", ch.columns)
+		s, err := newSwarm(&p, newClock(), p.Connections, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.stop()
+		s.channel = channelsOf(&p).of
+		for i, want := range tt.want {
+			if got := s.targets[i%len(s.targets)].pathOf(i, s.channelOf(i)); got != want {
+				t.Errorf("%v: connection %d asks for %s, want %s", p.URLs, i, got, want)
+			}
+		}
 	}
 }

@@ -2,50 +2,61 @@ package bench
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// poster publishes over the server's HTTP API. One goroutine per poster keeps
-// its messages in order, and the loop never waits for it.
+// poster publishes over the server's HTTP API, as the plan's dialect says. One
+// goroutine per poster keeps its messages in order, and the loop never waits for it.
 type poster struct {
 	// Static after construction.
-	url, key string
+	url      url.URL
+	key      string
+	signed   bool
+	body     template
+	refusals []string
 	client   *http.Client
 
-	queue    chan publication // bounded: when it is full, the message is dropped and counted
+	queue    chan []byte // bodies; bounded: when it is full, the message is dropped and counted
 	wg       sync.WaitGroup
 	failures atomic.Int64
 	first    atomic.Pointer[string] // the first failure
 }
 
-type publication struct {
-	Channel string `json:"channel"`
-	Text    string `json:"text"`
-}
-
-func newPoster(api, key string) *poster {
+func newPoster(plan *Plan) (*poster, error) {
+	base, err := url.Parse(strings.TrimSuffix(plan.API, "/") + plan.Dialect.API.Path)
+	if err != nil {
+		return nil, fmt.Errorf("bench: api: %w", err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1}
+	if transport.TLSClientConfig, err = tlsConfig(plan); err != nil {
+		return nil, err
+	}
 	p := &poster{
-		url:    api + "/api/publish",
-		key:    key,
-		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
-		queue:  make(chan publication, 1<<14),
+		url:      *base,
+		key:      plan.APIKey,
+		signed:   plan.Dialect.API.Signed,
+		body:     parseTemplate(plan.Dialect.API.Body),
+		refusals: plan.Dialect.Refusals,
+		client:   &http.Client{Timeout: 10 * time.Second, Transport: transport},
+		queue:    make(chan []byte, 1<<14),
 	}
 	p.wg.Go(p.work)
-	return p
+	return p, nil
 }
 
 // send takes a copy of payload.
-func (p *poster) send(channel string, payload []byte) {
+func (p *poster) send(index, channel int, payload []byte) {
 	select {
-	case p.queue <- publication{channel, string(payload)}:
+	case p.queue <- p.body.append(nil, index, channel, payload):
 	default:
-		p.fail(fmt.Errorf("more than %d publishes wait for %s", cap(p.queue), p.url))
+		p.fail(fmt.Errorf("more than %d publishes wait for %s", cap(p.queue), p.url.String()))
 	}
 }
 
@@ -65,24 +76,24 @@ func (p *poster) stop() {
 }
 
 func (p *poster) work() {
-	for m := range p.queue {
-		if err := p.post(m); err != nil {
+	for body := range p.queue {
+		if err := p.post(body); err != nil {
 			p.fail(err)
 		}
 	}
 }
 
-func (p *poster) post(m publication) error {
-	body, err := json.Marshal(m)
-	if err != nil {
-		return err
+func (p *poster) post(body []byte) error {
+	to := p.url
+	if p.signed {
+		to.RawQuery = signQuery(http.MethodPost, to.Path, p.key, body, time.Now())
 	}
-	req, err := http.NewRequest(http.MethodPost, p.url, bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if p.key != "" {
+	if p.key != "" && !p.signed {
 		req.Header.Set("X-API-Key", p.key)
 	}
 	res, err := p.client.Do(req)
@@ -95,7 +106,12 @@ func (p *poster) post(m publication) error {
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s: %s", p.url, res.Status, answer)
+		return fmt.Errorf("%s: %s: %s", p.url.String(), res.Status, answer)
+	}
+	for _, r := range p.refusals {
+		if strings.Contains(string(answer), r) {
+			return fmt.Errorf("%s: %s", p.url.String(), answer)
+		}
 	}
 	return nil
 }

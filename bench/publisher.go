@@ -1,55 +1,20 @@
 package bench
 
-import (
-	"strconv"
-	"strings"
-
-	"sluice/gateway/ws"
-)
+import "sluice/gateway/ws"
 
 // publisher is one source of messages. It is connection number conn, or, with
 // the HTTP API, a goroutine that posts.
 type publisher struct {
 	conn    int
 	channel int
-	column  int     // of the checker: subscribers have one per publisher of their channel
-	seq     uint64  // of the last message
-	flight  *flight // its messages on the way
-	out     []byte  // frames that leave together
-	post    *poster // nil: over the WebSocket
-}
-
-// channels tells who is in which channel: connection i and publisher i both
-// belong to channel i mod n.
-type channels struct {
-	n       int
-	columns int // publishers per channel, at most
-}
-
-func channelsOf(p *Plan) channels {
-	n := max(1, p.Channels)
-	return channels{n: n, columns: (p.Publishers + n - 1) / n}
-}
-
-func (c channels) of(i int) int     { return i % c.n }
-func (c channels) column(i int) int { return i / c.n }
-
-func channelName(ch int) string { return "flood-" + strconv.Itoa(ch) }
-
-// channelPath makes the request path of each connection, which names its
-// channel; nil when the plan names none.
-func channelPath(p *Plan, targets []target) func(i int) string {
-	if p.Channels == 0 {
-		return nil
-	}
-	return func(i int) string {
-		path := targets[i%len(targets)].path
-		sep := "?"
-		if strings.Contains(path, "?") {
-			sep = "&"
-		}
-		return path + sep + "channel=" + channelName(i%p.Channels)
-	}
+	column  int       // of the checker: subscribers have one per publisher of their channel
+	seq     uint64    // of the last message
+	flight  *flight   // its messages on the way
+	out     []byte    // frames that leave together
+	post    *poster   // nil: over the WebSocket
+	wrap    *template // what its messages are; nil: the payload
+	wrapped []byte
+	quiet   bool // its own connection does not get its messages
 }
 
 // publish makes the publisher's next message, planned for then; it leaves with
@@ -60,14 +25,19 @@ func (p *publisher) publish(plan *Plan, scratch []byte, planned int64, id, waiti
 	if waiting > 0 {
 		p.flight.launch(p.seq, waiting)
 	}
-	switch {
-	case p.post != nil:
-		p.post.send(channelName(p.channel), scratch)
-	case plan.Binary:
-		p.out = appendMasked(p.out, ws.Binary, scratch)
-	default:
-		p.out = appendMasked(p.out, ws.Text, scratch)
+	if p.post != nil {
+		p.post.send(id, p.channel, scratch)
+		return scratch
 	}
+	opcode, message := ws.Text, scratch
+	if plan.Binary {
+		opcode = ws.Binary
+	}
+	if p.wrap != nil {
+		p.wrapped = p.wrap.append(p.wrapped[:0], id, p.channel, scratch)
+		message = p.wrapped
+	}
+	p.out = appendMasked(p.out, opcode, message)
 	return scratch
 }
 
@@ -78,3 +48,18 @@ func (p *publisher) flush(s *swarm) {
 		p.out = p.out[:0]
 	}
 }
+
+// over has the publisher speak the plan's dialect on its connection, number conn of s.
+func (p *publisher) over(plan *Plan, s *swarm) {
+	s.conns[p.conn].noDelay = true
+	p.quiet = plan.Dialect.NoEcho
+	if plan.Dialect.Publish != "" {
+		wrap := parseTemplate(plan.Dialect.Publish)
+		p.wrap = &wrap
+	}
+}
+
+// reaches says whether connection i, of the publisher's channel, gets its messages.
+//
+// hot: once per received message.
+func (p *publisher) reaches(i int) bool { return !p.quiet || p.conn != i }

@@ -17,8 +17,21 @@ type Plan struct {
 	Sources     []string `json:"sources,omitempty"`      // local addresses, taken in turns
 	Headers     []string `json:"headers,omitempty"`      // "Name: value", for the upgrade
 	Subprotocol string   `json:"subprotocol,omitempty"`
-	// Channels: connection i joins channel i mod Channels, as ?channel=NAME. 0: the URL is used as it is.
+	// Channels: connection i joins channel i mod Channels, as ?channel=NAME where
+	// neither the URL nor Dialect.Join says how. 0: the URL is used as it is.
 	Channels int `json:"channels,omitempty"`
+	// Zipf > 0: the sizes of channels fall as 1, 1/2^Zipf, 1/3^Zipf, ...; which of
+	// the connections are in which one depends on Seed. 0: all have the same size.
+	Zipf float64 `json:"zipf,omitempty"`
+	Seed uint64  `json:"seed,omitempty"`
+
+	// Preset names the dialect of the server, Dialect what to replace in it.
+	Preset  string  `json:"preset,omitempty"` // one of Presets; "": raw
+	Dialect Dialect `json:"dialect,omitzero"`
+
+	// TLS, for wss URLs and an https API.
+	CA          string `json:"ca,omitempty"`           // a PEM file with the roots to trust; "": the system's
+	TLSInsecure bool   `json:"tls_insecure,omitempty"` // take any certificate
 
 	// Publishing. Publisher p is connection p, or with API the server's HTTP
 	// endpoint; it publishes to channel p mod Channels.
@@ -65,6 +78,9 @@ func (p *Plan) normalise() error {
 	if p.Size == 0 {
 		p.Size = 128
 	}
+	if err := p.resolve(); err != nil {
+		errs = append(errs, err)
+	}
 	if p.Size < minPayload || p.Size > maxFrame-16 {
 		bad("size %d is not within %d and %d", p.Size, minPayload, maxFrame-16)
 	}
@@ -74,7 +90,7 @@ func (p *Plan) normalise() error {
 	if p.Publishers > maxPublishers {
 		bad("publishers must be at most %d", maxPublishers)
 	}
-	if p.ConnectRate < 0 || p.PublishRate < 0 || p.Window < 0 || p.Channels < 0 || p.Publishers < 0 || p.Messages < 0 {
+	if p.ConnectRate < 0 || p.PublishRate < 0 || p.Window < 0 || p.Channels < 0 || p.Publishers < 0 || p.Messages < 0 || p.Zipf < 0 {
 		bad("rates, windows and counts must not be negative")
 	}
 	switch p.Scenario {

@@ -15,17 +15,19 @@ const (
 	idle       state = iota // no socket
 	connecting              // TCP
 	upgrading               // the upgrade request was sent
+	joining                 // it was accepted; what the dialect begins with is under way
 	open
 	closing // a close frame was sent
 )
 
-// conn is one client connection, 40 bytes. What only some need lies in cold.
+// conn is one client connection, 32 bytes. What only some need lies in cold.
 type conn struct {
 	fd         int32
 	generation uint32 // tells late events of an earlier socket apart
 	state      state
 	noDelay    bool
 	code       uint16 // of the close frame that came; 0: none
+	heard      uint16 // joining: messages of the server so far
 	since      int64  // when the dial began, CLOCK_MONOTONIC ns
 	rest       *rest
 }
@@ -33,11 +35,13 @@ type conn struct {
 // handler is told what happens to connections. All calls come from the loop,
 // i is the connection's number, now the time after the system call that brought it.
 type handler interface {
-	// opened: the upgrade was accepted; it took so many nanoseconds since the dial.
+	// opened: the upgrade was accepted, and the dialect's join with it; that took
+	// so many nanoseconds since the dial.
 	opened(i int, now, took int64)
 	// reading: what connection i has received follows, message by message.
 	reading(i int)
-	// message: a whole text or binary message; p is dead when message returns.
+	// message: a payload, by the plan's dialect: a whole text or binary message, or
+	// what was found in one; p is dead when message returns.
 	message(i int, p []byte, now int64)
 	// again: what connection i has received is, byte for byte, all that the last
 	// call of reading announced, and nothing but messages. It returns false to
@@ -55,9 +59,10 @@ type swarm struct {
 	clock   clock
 	handler handler
 	targets []target
-	sources []unix.Sockaddr    // local addresses, taken in turns; empty: the kernel chooses
-	path    func(i int) string // the request's path and query; nil: the target's
-	headers []string           // "Name: value"
+	talk    *dialogue
+	sources []unix.Sockaddr // local addresses, taken in turns; empty: the kernel chooses
+	channel func(i int) int // the channel of connection i; nil: there is one, 0
+	headers []string        // "Name: value"
 	epoll   int
 
 	// Owned by the loop.
@@ -78,7 +83,9 @@ type target struct {
 	addr unix.Sockaddr
 	ip6  bool
 	host string // for the Host header
-	path string
+	path template
+	// query: the path is followed by ?channel=NAME.
+	query bool
 }
 
 const (
@@ -94,6 +101,7 @@ func newSwarm(p *Plan, c clock, n int, h handler) (*swarm, error) {
 		conns:   make([]conn, n),
 		buffer:  make([]byte, readBuffer),
 		events:  make([]unix.EpollEvent, maxEvents),
+		talk:    newDialogue(&p.Dialect, p.Size),
 	}
 	s.count[idle] = n
 	for _, u := range p.URLs {
@@ -101,6 +109,7 @@ func newSwarm(p *Plan, c clock, n int, h handler) (*swarm, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.query = p.Channels > 0 && !p.Dialect.NoChannels && !t.path.has(channelBlank) && !s.talk.joins(channelBlank)
 		s.targets = append(s.targets, t)
 	}
 	for _, a := range p.Sources {
@@ -145,6 +154,15 @@ func (s *swarm) become(c *conn, to state) {
 	s.count[c.state]--
 	s.count[to]++
 	c.state = to
+}
+
+// dialing is how many connections are on their way to be open.
+func (s *swarm) dialing() int {
+	n := 0
+	for st := connecting; st < open; st++ {
+		n += s.count[st]
+	}
+	return n
 }
 
 // drop closes the socket of connection i and tells the handler.

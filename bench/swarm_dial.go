@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +31,29 @@ func parseTarget(raw string) (target, error) {
 	if !ip.IsValid() {
 		return target{}, fmt.Errorf("bench: url %q: no host", raw)
 	}
+	return target{addr: sockaddr(ip, addr.Port), ip6: !ip.Unmap().Is4(), host: u.Host, path: parseTemplate(requestURI(u))}, nil
+}
+
+// requestURI is the path and query of u, with the braces of blanks as they were.
+func requestURI(u *url.URL) string {
 	path := u.RequestURI()
-	return target{addr: sockaddr(ip, addr.Port), ip6: !ip.Unmap().Is4(), host: u.Host, path: path}, nil
+	for _, b := range blanks[1:] {
+		path = strings.ReplaceAll(path, url.PathEscape(b), b)
+	}
+	return path
+}
+
+// pathOf is what connection i asks for.
+func (t *target) pathOf(i, channel int) string {
+	path := string(t.path.append(nil, i, channel, nil))
+	if !t.query {
+		return path
+	}
+	sep := "?"
+	if strings.Contains(path, sep) {
+		sep = "&"
+	}
+	return path + sep + "channel=" + channelName(channel)
 }
 
 // open begins to connect connection i, which must be idle.
@@ -102,26 +124,20 @@ func (s *swarm) connected(i int) {
 		return
 	}
 	t := &s.targets[i%len(s.targets)]
-	path := t.path
-	if s.path != nil {
-		path = s.path(i)
-	}
 	s.become(c, upgrading)
-	s.scratch = appendRequest(s.scratch[:0], t.host, path, s.key(i), s.headers)
+	s.scratch = appendRequest(s.scratch[:0], t.host, t.pathOf(i, s.channelOf(i)), s.key(i), s.headers)
 	s.send(i, s.scratch)
 }
 
 // upgraded looks for the whole response in b; used is its length, 0 when more is needed.
 func (s *swarm) upgraded(i int, b []byte, now int64) (used int) {
-	c := &s.conns[i]
 	used, err := parseResponse(b, s.key(i))
 	if err != nil {
 		s.drop(i, err)
 		return 0
 	}
 	if used > 0 {
-		s.become(c, open)
-		s.handler.opened(i, now, now-c.since)
+		s.begin(i, now)
 	}
 	return used
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"sluice/gateway/ws"
 )
@@ -115,9 +116,13 @@ const maxLast = 64 << 10
 func (s *swarm) take(i int, b []byte, now int64) []byte {
 	c := &s.conns[i]
 	if c.state == upgrading {
+		generation := c.generation
 		used := s.upgraded(i, b, now)
 		if used == 0 {
 			return b
+		}
+		if c.generation != generation {
+			return nil
 		}
 		b = b[used:]
 	}
@@ -125,9 +130,10 @@ func (s *swarm) take(i int, b []byte, now int64) []byte {
 		return nil
 	}
 	s.last = s.last[:0]
+	s.talk.acted = false
 	s.handler.reading(i)
 	left, plain := s.frames(i, b, now)
-	if plain && len(left) == 0 && len(b) <= maxLast {
+	if plain && !s.talk.acted && len(left) == 0 && len(b) <= maxLast {
 		s.last = append(s.last, b...)
 	}
 	return left
@@ -166,7 +172,7 @@ func (s *swarm) frames(i int, b []byte, now int64) (left []byte, plain bool) {
 			return b, plain
 		}
 		if b[0] == 0x81 || b[0] == 0x82 { // FIN, text or binary (RFC 6455 section 5.2)
-			s.handler.message(i, b[head:head+n], now)
+			s.message(i, b[head:head+n], now)
 			b = b[head+n:]
 		} else if b[0]&0x0F >= 8 {
 			plain = false
@@ -197,7 +203,7 @@ func (s *swarm) parse(i int, b []byte, now int64) []byte {
 		case m.Opcode >= ws.Close:
 			s.control(i, m.Opcode, m.Payload)
 		default:
-			s.handler.message(i, m.Payload, now)
+			s.message(i, m.Payload, now)
 		}
 		if c.generation != generation {
 			return nil
@@ -217,6 +223,10 @@ func (s *swarm) control(i int, op ws.Opcode, payload []byte) {
 		c.code = 1005 // no status received (RFC 6455 section 7.1.5)
 		if len(payload) >= 2 {
 			c.code = binary.BigEndian.Uint16(payload)
+		}
+		if c.state == joining {
+			s.drop(i, fmt.Errorf("%w: it closed the connection: %d %s", errRefused, c.code, payload[min(2, len(payload)):]))
+			return
 		}
 		if c.state == open {
 			s.become(c, closing)

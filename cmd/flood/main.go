@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -19,6 +20,7 @@ type cli struct {
 	Run       runCmd       `cmd:"" help:"Run a scenario against a WebSocket server."`
 	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
 	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
+	Presets   presetsCmd   `cmd:"" help:"List the presets for servers of other kinds, one line each."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
@@ -39,6 +41,7 @@ func run(args []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("flood"),
 		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
+		kong.Vars{"presets": presetNames()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
@@ -67,6 +70,24 @@ func (scenariosCmd) Run() error {
 		fmt.Printf("%-8s  %s\n", s.Name, s.About)
 	}
 	return nil
+}
+
+type presetsCmd struct{}
+
+func (presetsCmd) Run() error {
+	for _, p := range bench.Presets {
+		fmt.Printf("%-10s  %s\n", p.Name, p.About)
+	}
+	return nil
+}
+
+// presetNames is for kong's enum and help.
+func presetNames() string {
+	var names []string
+	for _, p := range bench.Presets {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ",")
 }
 
 type versionCmd struct{}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"sluice/bench"
@@ -12,13 +14,15 @@ import (
 type runCmd struct {
 	Scenario string `arg:"" enum:"connect,fanout,churn" help:"connect, fanout or churn; see 'flood scenarios'."`
 
-	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; repeat it for several, which connections take in turns."`
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path or wss://; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
 	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
 	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
 	Channels    int           `default:"0" help:"Channels that clients join in turns with ?channel=flood-N; 0: the URL is used as it is."`
+	Zipf        float64       `help:"Exponent of the sizes of channels, e.g. 1: the second has half of the first, the third a third; 0: all the same."`
+	Seed        uint64        `help:"Which of the clients are in which channel, with --zipf."`
 	Publishers  int           `default:"0" help:"0: one per channel."`
 	Size        int           `default:"128" help:"Payload bytes, at least 48."`
 	Binary      bool          `help:"Publish binary messages, else text."`
@@ -34,10 +38,22 @@ type runCmd struct {
 	Steps       []int         `help:"connect: read the server's memory at these counts, e.g. 2000,15000."`
 	GC          string        `name:"gc" help:"connect: GET this URL before memory is read (pprof's heap?gc=1)."`
 	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate)."`
-	PID         []int         `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
-	JSON        bool          `name:"json" help:"One line of JSON on stdout in place of the table."`
-	Out         string        `type:"path" help:"Also save the result, with its histograms, to this file."`
-	Quiet       bool          `short:"q" help:"No progress on stderr."`
+
+	Preset      string            `default:"raw" enum:"${presets}" help:"What the server speaks: ${presets}; see 'flood presets'."`
+	Join        []string          `sep:"none" help:"Message that a client begins with, in place of the preset's; {index} and {channel} are filled in; repeatable."`
+	Publish     string            `help:"Message that publishes {payload}, with {index} and {channel}, in place of the preset's."`
+	Greeting    int               `help:"Messages that the server sends before the client begins."`
+	ReadyFrames int               `help:"Messages that the server sends after --join before a connection counts as open."`
+	Answer      map[string]string `mapsep:"none" help:"'TO=SAY': what to say to a server's message that begins with TO; repeatable."`
+	Refusal     []string          `sep:"none" help:"A server's message with this in it, and without a payload, is a failure; repeatable."`
+	NoEcho      bool              `help:"Publishers do not get their own messages."`
+	CA          string            `name:"ca" type:"existingfile" help:"wss: PEM file with the roots to trust, in place of the system's."`
+	TLSInsecure bool              `name:"tls-insecure" help:"wss: take any certificate."`
+
+	PID   []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
+	JSON  bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
+	Out   string `type:"path" help:"Also save the result, with its histograms, to this file."`
+	Quiet bool   `short:"q" help:"No progress on stderr."`
 }
 
 func (c *runCmd) plan() (bench.Plan, error) {
@@ -46,7 +62,14 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
-		Messages: c.Messages, PIDs: c.PID,
+		Messages: c.Messages, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
+		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
+		Dialect: bench.Dialect{
+			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
+		},
+	}
+	for _, to := range slices.Sorted(maps.Keys(c.Answer)) {
+		p.Dialect.Answers = append(p.Dialect.Answers, bench.Answer{To: to, Say: c.Answer[to]})
 	}
 	var err error
 	if c.Sources != "" {
