@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -54,6 +55,46 @@ func TestReceiveAllocatesNothing(t *testing.T) {
 	}
 	if got, want := f.deliveries, uint64(64*(runs+1)); got != want || f.check.faults.Any() {
 		t.Errorf("%d deliveries with %+v, want %d without faults", got, f.check.faults, want)
+	}
+}
+
+// The same with payloads in an envelope, which is taken apart once and compared
+// from then on; each connection gets other bytes, so that no read is repeated.
+func TestUnwrapAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const runs, batch = 100, 16
+	f, _ := received(t, 0, 128, runs+2)
+	f.swarm.talk = newDialogue(&Presets[2].Dialect, 128)
+	var ins [2][]byte
+	for k := range batch {
+		f.scratch = f.publishers[0].publish(f.plan, f.scratch, f.clock.now(), 0, 1<<30)
+		for tail := range ins {
+			text := append([]byte(`{"push":{"channel":"flood-0","pub":{"data":"`), f.scratch...)
+			text = fmt.Appendf(text, `","offset":%d}}}`, tail*1000+k/8)
+			ins[tail] = ws.AppendFrame(ins[tail], ws.Text, text)
+		}
+	}
+	f.swarm.take(0, ins[0], f.clock.now())
+	f.swarm.take(1, ins[1], f.clock.now())
+	i := 1
+	allocs := testing.AllocsPerRun(runs-2, func() {
+		i++
+		f.swarm.take(i, ins[i%2], f.clock.now())
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations per read, want none", allocs)
+	}
+	if got, want := f.deliveries, uint64(batch*(i+1)); got != want || f.check.faults.Any() {
+		t.Errorf("%d deliveries with %+v, want %d without faults", got, f.check.faults, want)
+	}
+}
+
+// A connection stays as small as it is.
+func TestConnSize(t *testing.T) {
+	if n := unsafe.Sizeof(conn{}); n > 32 {
+		t.Errorf("a connection takes %d bytes, want at most 32", n)
 	}
 }
 

@@ -1,0 +1,78 @@
+package interop
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"sluice/bench"
+)
+
+// broadcasters are servers in which everyone gets everything.
+func broadcasters() map[string]func() http.Handler {
+	return map[string]func() http.Handler{
+		"gorilla": func() http.Handler { return &gorilla{} },
+		"gws":     func() http.Handler { return new(gwsRoom).handler() },
+	}
+}
+
+func TestBroadcastServers(t *testing.T) {
+	for name, server := range broadcasters() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Run("open loop", func(t *testing.T) {
+				r := mustRun(t, bench.Plan{
+					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 30,
+					Publishers: 3, PublishRate: 200, Duration: 500 * time.Millisecond,
+				})
+				delivered(t, r, 100, 30)
+			})
+			t.Run("binary", func(t *testing.T) {
+				r := mustRun(t, bench.Plan{
+					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 3,
+					Size: 70_000, Binary: true, PublishRate: 50, Duration: 200 * time.Millisecond,
+				})
+				delivered(t, r, 10, 3)
+			})
+			t.Run("closed loop", func(t *testing.T) {
+				flawless(t, until(t, bench.Plan{
+					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 20, Window: 16,
+				}, 2000))
+			})
+			t.Run("churn", func(t *testing.T) {
+				r := until(t, bench.Plan{
+					Scenario: "churn", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 5,
+					PublishRate: 500, Messages: 2,
+				}, 50)
+				flawless(t, r)
+			})
+			t.Run("connect", func(t *testing.T) {
+				r := mustRun(t, bench.Plan{Scenario: "connect", URLs: []string{serve(t, server())}, Connections: 50})
+				if flawless(t, r); r.Opened != 50 {
+					t.Errorf("%d opened", r.Opened)
+				}
+			})
+		})
+	}
+}
+
+// The other usual loop leaves out the sender.
+func TestSenderIsLeftOut(t *testing.T) {
+	t.Parallel()
+	p := bench.Plan{
+		Scenario: "fanout", Preset: "broadcast", Dialect: bench.Dialect{NoEcho: true},
+		URLs: []string{serve(t, &gorilla{others: true})}, Connections: 10, Publishers: 2,
+		PublishRate: 250, Duration: 400 * time.Millisecond,
+	}
+	delivered(t, mustRun(t, p), 100, 9)
+
+	p.URLs = []string{serve(t, &gorilla{})} // which does echo
+	if r := mustRun(t, p); r.Faults != (bench.Faults{Misrouted: 100}) {
+		t.Errorf("%+v, want each message misrouted once", r.Faults)
+	}
+
+	p.Dialect, p.URLs = bench.Dialect{}, []string{serve(t, &gorilla{others: true})}
+	if r := mustRun(t, p); r.Faults != (bench.Faults{Lost: 100}) {
+		t.Errorf("%+v, want each message lost once", r.Faults)
+	}
+}
