@@ -88,7 +88,7 @@ func (f *fanout) execute() (err error) {
 	} else {
 		err = f.openLoop()
 	}
-	return errors.Join(f.broken, err)
+	return firstOf(err, f.broken)
 }
 
 // publish sends one message of publisher p.

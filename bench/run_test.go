@@ -143,6 +143,9 @@ func TestLostConnections(t *testing.T) {
 			if (err != nil) != tt.broken {
 				t.Fatalf("error: %v", err)
 			}
+			if err != nil && strings.Count(err.Error(), "publisher 0") != 1 {
+				t.Errorf("the publisher's end is told more than once: %q", err)
+			}
 			if diff := cmp.Diff(map[uint16]int{1013: 1}, r.Codes); diff != "" || r.Lost != 1 {
 				t.Errorf("%d lost %s", r.Lost, diff)
 			}
