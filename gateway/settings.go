@@ -50,6 +50,7 @@ func edgeSettings(cfg *config.Config) edge.Settings {
 	return edge.Settings{
 		HandshakeTimeout: time.Duration(cfg.Limits.HandshakeTimeout),
 		HeaderBytes:      int(cfg.Limits.HeaderBytes),
+		PerAddress:       cfg.Limits.ConnectionsPerAddress,
 	}
 }
 

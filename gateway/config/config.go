@@ -143,6 +143,9 @@ type Limits struct {
 	CloseTimeout Duration `yaml:"close_timeout"`
 	// The upgrade request: request line and headers, 512B to 1MiB; above it: 431.
 	HeaderBytes Size `yaml:"header_bytes"`
+	// Connections from one client address, an IPv6 /64 counting as one; above it: 503. Behind a
+	// load balancer all clients have its address. 0 = no limit.
+	ConnectionsPerAddress int `yaml:"connections_per_address"`
 	// Messages per second from one client. 0 = no limit.
 	MessagesPerSecond int `yaml:"messages_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.

@@ -51,6 +51,7 @@ var docs = map[string]string{
 	"Limits.HandshakeTimeout":           "From the accept to the complete upgrade request, 10ms to 10m.",
 	"Limits.CloseTimeout":               "From our close frame to the end of a connection whose peer does not answer it, 10ms to 10m.",
 	"Limits.HeaderBytes":                "The upgrade request: request line and headers, 512B to 1MiB; above it: 431.",
+	"Limits.ConnectionsPerAddress":      "Connections from one client address, an IPv6 /64 counting as one; above it: 503. Behind a\nload balancer all clients have its address. 0 = no limit.",
 	"Limits.MessagesPerSecond":          "Messages per second from one client. 0 = no limit.",
 	"Limits.ControlFramesPerSecond":     "Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.",
 	"Limits.SubscriptionsPerConnection": "Channels that one client is joined to, 1 to 1000000.",

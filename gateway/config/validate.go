@@ -103,6 +103,7 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.handshake_timeout", n.HandshakeTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.close_timeout", n.CloseTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.header_bytes", n.HeaderBytes, 512, MiB)
+	between(l, "limits.connections_per_address", n.ConnectionsPerAddress, 0, large)
 	between(l, "limits.messages_per_second", n.MessagesPerSecond, 0, large)
 	between(l, "limits.control_frames_per_second", n.ControlFramesPerSecond, 0, 30_000)
 	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)

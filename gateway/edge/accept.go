@@ -147,11 +147,16 @@ func (l *listener) admit(fd int) error {
 	e := l.edge
 	e.cell.Accepted.Add(1)
 	if e.connections.Load() >= int64(e.options.MaxConnections) {
-		e.cell.HandshakeFailures[metrics.HandshakeLimit].Add(1)
-		_, _ = send(fd, []byte(busy)) // a new socket has room for it
-		return syscall.Close(fd)
+		return l.refuse(fd, metrics.HandshakeLimit)
 	}
 	return l.add(fd)
+}
+
+// refuse answers a connection that is not let in, and closes it.
+func (l *listener) refuse(fd int, why metrics.HandshakeFailure) error {
+	l.edge.cell.HandshakeFailures[why].Add(1)
+	_, _ = send(fd, []byte(busy)) // a new socket has room for it
+	return syscall.Close(fd)
 }
 
 // add gives a socket to nbio.
@@ -159,6 +164,9 @@ func (l *listener) add(fd int) error {
 	e := l.edge
 	nc := e.layout.adopt(fd)
 	c := &conn{nc: nc, opening: &opening{listener: l}}
+	if limit := e.settings.Load().PerAddress; limit > 0 && !e.addresses.enter(c, fd, limit) {
+		return l.refuse(fd, metrics.HandshakeAddressLimit)
+	}
 	// Whoever takes nc's lock later sees c as it is now: epoll is no
 	// synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)
@@ -166,6 +174,7 @@ func (l *listener) add(fd int) error {
 	nc.SetSession(c)
 	nc.Unlock()
 	if _, err := e.engine.AddConn(nc); err != nil {
+		e.addresses.leave(c)
 		return err // nbio has closed it
 	}
 	e.timeouts.mu.Lock()

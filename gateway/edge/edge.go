@@ -47,6 +47,9 @@ type Settings struct {
 	HandshakeTimeout time.Duration
 	// HeaderBytes bounds the upgrade request.
 	HeaderBytes int
+	// PerAddress is how many connections one client address may have, an IPv6
+	// /64 counting as one; 0 is no limit.
+	PerAddress int
 }
 
 // Listener is one address and what is served there.
@@ -86,9 +89,10 @@ type Edge struct {
 	draining    atomic.Bool
 	start       time.Time
 
-	timeouts handshakeTimeouts
-	stop     chan struct{}
-	wg       sync.WaitGroup // acceptors and the clock
+	timeouts  handshakeTimeouts
+	addresses addresses
+	stop      chan struct{}
+	wg        sync.WaitGroup // acceptors and the clock
 
 	// Guarded by lifecycle, which Start and Stop hold.
 	lifecycle sync.Mutex

@@ -85,6 +85,8 @@ const (
 	HandshakeDraining
 	// HandshakeLimit: engine.max_connections or max_subscribers is reached.
 	HandshakeLimit
+	// HandshakeAddressLimit: limits.connections_per_address is reached.
+	HandshakeAddressLimit
 	// HandshakeLost: the peer left before it had asked for anything.
 	HandshakeLost
 	// HandshakePanic: a handler panicked.

@@ -28,16 +28,17 @@ var (
 		ClosePanic:          "panic",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{
-		HandshakeBadRequest: "bad_request",
-		HandshakeTooLarge:   "too_large",
-		HandshakeTimeout:    "timeout",
-		HandshakeOrigin:     "origin",
-		HandshakeNotFound:   "not_found",
-		HandshakeChannel:    "channel",
-		HandshakeDraining:   "draining",
-		HandshakeLimit:      "limit",
-		HandshakeLost:       "lost",
-		HandshakePanic:      "panic",
+		HandshakeBadRequest:   "bad_request",
+		HandshakeTooLarge:     "too_large",
+		HandshakeTimeout:      "timeout",
+		HandshakeOrigin:       "origin",
+		HandshakeNotFound:     "not_found",
+		HandshakeChannel:      "channel",
+		HandshakeDraining:     "draining",
+		HandshakeAddressLimit: "address_limit",
+		HandshakeLimit:        "limit",
+		HandshakeLost:         "lost",
+		HandshakePanic:        "panic",
 	}
 )
 
