@@ -41,8 +41,18 @@ func layerTable() []layer {
 			"everyone may count, so metrics know nobody",
 		},
 		{
+			[]string{gw + "/auth"},
+			[]string{internal, protocol, gw + "/metrics"},
+			"who somebody is, is decided from bytes and a time: no sockets, no sessions",
+		},
+		{
+			[]string{gw + "/auth/jwks"},
+			[]string{gw + "/auth", gw + "/metrics"},
+			"keys are fetched aside from those who need them",
+		},
+		{
 			[]string{gw + "/config"},
-			[]string{protocol},
+			[]string{protocol, gw + "/auth", gw + "/auth/jwks"},
 			"a configuration knows what a channel name is, and nobody who reads it",
 		},
 		{
@@ -52,7 +62,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/session"},
-			[]string{gw + "/hub", gw + "/ws", protocol, gw + "/metrics", internal},
+			[]string{gw + "/hub", gw + "/ws", protocol, gw + "/auth", gw + "/metrics", internal},
 			"a session is one connection's life, whatever carries its bytes",
 		},
 		{
@@ -72,7 +82,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{"sluice/cmd/sluice"},
-			[]string{gw, gw + "/config", "sluice/cmd/sluice/internal/..."},
+			[]string{gw, gw + "/config", gw + "/auth", "sluice/cmd/sluice/internal/..."},
 			"the command is flags, configuration and one gateway",
 		},
 		{[]string{"sluice/cmd/sluice/internal/..."}, nil, "what the command needs for itself stands alone"},

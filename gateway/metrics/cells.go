@@ -61,6 +61,12 @@ const (
 	CloseAPI
 	// ClosePanic: a handler panicked.
 	ClosePanic
+	// CloseUnauthorized: no token came in time, or one that was refused.
+	CloseUnauthorized
+	// CloseExpired: the token's time was over, and no new one came.
+	CloseExpired
+	// CloseRevoked: the token, or all of the user's, was revoked.
+	CloseRevoked
 
 	NumCloseReasons
 )
@@ -91,8 +97,51 @@ const (
 	HandshakeLost
 	// HandshakePanic: a handler panicked.
 	HandshakePanic
+	// HandshakeUnauthorized: the endpoint asks for a token, and there was none or it was refused.
+	HandshakeUnauthorized
+	// HandshakeForbidden: the token is good, but not for a channel that was asked for.
+	HandshakeForbidden
 
 	NumHandshakeFailures
+)
+
+// TokenRefusal says what was wrong with a token, or that there was none. Clients
+// are not told: to them all of these look the same.
+type TokenRefusal uint8
+
+const (
+	// TokenMissing: the client sent none, and the endpoint lets nobody in without.
+	TokenMissing TokenRefusal = iota
+	// TokenTooLarge: more than auth.token_bytes.
+	TokenTooLarge
+	// TokenMalformed: not three parts of unpadded base64url that hold JSON as a token has it.
+	TokenMalformed
+	// TokenHeader: a header that is not understood: crit, or a foreign typ.
+	TokenHeader
+	// TokenAlgorithm: another algorithm than the key's.
+	TokenAlgorithm
+	// TokenKey: no key has its kid.
+	TokenKey
+	// TokenSignature: the signature is not the key's.
+	TokenSignature
+	// TokenExpired: its exp is over.
+	TokenExpired
+	// TokenEarly: its nbf or iat is in the future.
+	TokenEarly
+	// TokenLifetime: it is valid for longer than auth.max_lifetime.
+	TokenLifetime
+	// TokenIssuer: iss is not auth.issuer.
+	TokenIssuer
+	// TokenAudience: aud does not contain auth.audience.
+	TokenAudience
+	// TokenClaims: a claim is missing, or is not what it has to be.
+	TokenClaims
+	// TokenRevoked: it was revoked.
+	TokenRevoked
+	// TokenSubject: a refresh that names another user.
+	TokenSubject
+
+	NumTokenRefusals
 )
 
 // Bucket bounds of the two histograms; the last bucket of each is +Inf.
@@ -112,6 +161,9 @@ type Cell struct {
 	Handshakes        atomic.Uint64 // upgrades answered with 101
 	Pages             atomic.Uint64 // plain HTTP requests answered
 	HandshakeFailures [NumHandshakeFailures]atomic.Uint64
+	TokenRefusals     [NumTokenRefusals]atomic.Uint64
+	KeySetFetches     atomic.Uint64 // fetches of auth.jwks.url that gave a key set
+	KeySetFailures    atomic.Uint64 // and those that did not
 	Closed            [NumCloseReasons]atomic.Uint64
 
 	MessagesIn atomic.Uint64 // data messages from clients

@@ -27,6 +27,11 @@ func (s *Set) Collect(ch chan<- prometheus.Metric) {
 	for f := range NumHandshakeFailures {
 		counter(n.handshakeFailures, func(c *Cell) *atomic.Uint64 { return &c.HandshakeFailures[f] }, f.String())
 	}
+	for r := range NumTokenRefusals {
+		counter(n.tokenRefusals, func(c *Cell) *atomic.Uint64 { return &c.TokenRefusals[r] }, r.String())
+	}
+	counter(n.keySetFetches, func(c *Cell) *atomic.Uint64 { return &c.KeySetFetches }, "ok")
+	counter(n.keySetFetches, func(c *Cell) *atomic.Uint64 { return &c.KeySetFailures }, "failed")
 	counter(n.pages, func(c *Cell) *atomic.Uint64 { return &c.Pages })
 	counter(n.bytesIn, func(c *Cell) *atomic.Uint64 { return &c.BytesIn })
 	counter(n.bytesOut, func(c *Cell) *atomic.Uint64 { return &c.BytesOut })

@@ -43,7 +43,7 @@ func labels(m *dto.Metric) string {
 func TestNamesGolden(t *testing.T) {
 	families := gather(t, NewRegistry(NewSet(2), Options{
 		Version: "v1.2.3",
-		Gauges:  func() Gauges { return Gauges{InboxDepth: make([]int, 2)} },
+		Gauges:  func() Gauges { return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second} },
 	}))
 	var lines []string
 	for name, f := range families {
@@ -92,6 +92,7 @@ func TestReasonNames(t *testing.T) {
 		"drop":      dropReasons[:],
 		"close":     closeReasons[:],
 		"handshake": handshakeFailures[:],
+		"token":     tokenRefusals[:],
 	}
 	for table, names := range tables {
 		seen := map[string]bool{"unknown": true}

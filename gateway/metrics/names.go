@@ -10,6 +10,9 @@ type names struct {
 	accepted          *prometheus.Desc
 	handshakes        *prometheus.Desc
 	handshakeFailures *prometheus.Desc
+	tokenRefusals     *prometheus.Desc
+	keySetFetches     *prometheus.Desc
+	keySetAge         *prometheus.Desc
 	pages             *prometheus.Desc
 	bytesIn           *prometheus.Desc
 	bytesOut          *prometheus.Desc
@@ -38,6 +41,9 @@ func newNames() names {
 		accepted:          d("edge_accepted_connections_total", "Connections accepted from the kernel. Its rate is the load of new clients."),
 		handshakes:        d("edge_handshakes_total", "WebSocket upgrades answered with 101."),
 		handshakeFailures: d("edge_handshake_failures_total", "Connections that never became a WebSocket, by what was wrong.", "reason"),
+		tokenRefusals:     d("auth_refused_tokens_total", "Tokens that were refused, by what was wrong. Clients are not told which it was.", "reason"),
+		keySetFetches:     d("auth_key_set_fetches_total", "Fetches of auth.jwks.url, by whether they gave a key set.", "result"),
+		keySetAge:         d("auth_key_set_age_seconds", "Age of the key set from auth.jwks.url. Alert well below auth.jwks.max_stale, where all its tokens are refused. Absent without one."),
 		pages:             d("edge_pages_total", "Plain HTTP requests answered on the public listeners."),
 		bytesIn:           d("edge_read_bytes_total", "Bytes read from clients' sockets."),
 		bytesOut:          d("edge_written_bytes_total", "Bytes given to clients' sockets."),
@@ -62,12 +68,12 @@ func newNames() names {
 // ofSet are the names that a Set shows; the others belong to its Registry.
 func (n *names) ofSet() []*prometheus.Desc {
 	return []*prometheus.Desc{
-		n.accepted, n.handshakes, n.handshakeFailures, n.pages, n.bytesIn, n.bytesOut,
+		n.accepted, n.handshakes, n.handshakeFailures, n.tokenRefusals, n.keySetFetches, n.pages, n.bytesIn, n.bytesOut,
 		n.closed, n.messagesIn, n.published, n.deliveries, n.writes, n.drops,
 		n.fanout, n.batch, n.panics,
 	}
 }
 
 func (n *names) ofNode() []*prometheus.Desc {
-	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.anon, n.info}
+	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.keySetAge, n.anon, n.info}
 }

@@ -26,6 +26,9 @@ var (
 		CloseDrain:          "drain",
 		CloseAPI:            "api",
 		ClosePanic:          "panic",
+		CloseUnauthorized:   "unauthorized",
+		CloseExpired:        "expired",
+		CloseRevoked:        "revoked",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{
 		HandshakeBadRequest:   "bad_request",
@@ -39,6 +42,25 @@ var (
 		HandshakeLimit:        "limit",
 		HandshakeLost:         "lost",
 		HandshakePanic:        "panic",
+		HandshakeUnauthorized: "unauthorized",
+		HandshakeForbidden:    "forbidden",
+	}
+	tokenRefusals = [NumTokenRefusals]string{
+		TokenMissing:   "missing",
+		TokenTooLarge:  "too_large",
+		TokenMalformed: "malformed",
+		TokenHeader:    "header",
+		TokenAlgorithm: "algorithm",
+		TokenKey:       "key",
+		TokenSignature: "signature",
+		TokenExpired:   "expired",
+		TokenEarly:     "early",
+		TokenLifetime:  "lifetime",
+		TokenIssuer:    "issuer",
+		TokenAudience:  "audience",
+		TokenClaims:    "claims",
+		TokenRevoked:   "revoked",
+		TokenSubject:   "subject",
 	}
 )
 
@@ -50,6 +72,9 @@ func (r CloseReason) String() string { return label(closeReasons[:], int(r)) }
 
 // String is the reason as metrics and logs show it, "unknown" outside the table.
 func (f HandshakeFailure) String() string { return label(handshakeFailures[:], int(f)) }
+
+// String is the reason as metrics and logs show it, "unknown" outside the table.
+func (r TokenRefusal) String() string { return label(tokenRefusals[:], int(r)) }
 
 func label(table []string, i int) string {
 	if i >= len(table) {

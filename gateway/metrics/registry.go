@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,6 +18,8 @@ type Gauges struct {
 	QueuedBytes int64
 	// Channels with at least one subscriber.
 	Channels int
+	// KeySetAge is how old the key set of auth.jwks is, or how long there has been none; 0: none is configured.
+	KeySetAge time.Duration
 }
 
 // Options say what a registry shows beside the counters of its Set.
@@ -71,6 +74,9 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(n.names.queued, float64(g.QueuedBytes))
 	gauge(n.names.channels, float64(g.Channels))
+	if g.KeySetAge > 0 {
+		gauge(n.names.keySetAge, g.KeySetAge.Seconds())
+	}
 	if anon, ok := AnonymousMemory(); ok {
 		gauge(n.names.anon, float64(anon))
 	}
