@@ -13,9 +13,12 @@ import (
 const greeting = "Hello! Message From Server!!"
 
 // chat is a node with configs/chat.yaml as it is, but for its ports.
-func chat(t *testing.T) *node {
+func chat(t *testing.T) *node { return example(t, "chat.yaml") }
+
+// example is a node with a file of configs/ as it is, but for its ports.
+func example(t *testing.T, file string) *node {
 	t.Helper()
-	cfg, problems := config.Load(config.Source{File: "../../configs/chat.yaml"})
+	cfg, problems := config.Load(config.Source{File: "../../configs/" + file})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

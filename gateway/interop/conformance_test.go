@@ -8,14 +8,12 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"sluice/gateway/config"
 )
 
 // TestConformanceEchoes: under configs/conformance.yaml a client gets back what
 // it sends, whatever its size and number of fragments; what a suite asks for.
 func TestConformanceEchoes(t *testing.T) {
-	n := conformance(t)
+	n := example(t, "conformance.yaml")
 	for _, test := range []struct{ size, fragment int }{
 		{0, 1}, {125, 1}, {1 << 20, 64}, {16 << 20, 16 << 20}, {16 << 20, 64},
 	} {
@@ -38,16 +36,6 @@ func TestConformanceEchoes(t *testing.T) {
 			}
 		})
 	}
-}
-
-// conformance is a node with configs/conformance.yaml as it is, but for its ports.
-func conformance(t *testing.T) *node {
-	t.Helper()
-	cfg, problems := config.Load(config.Source{File: "../../configs/conformance.yaml"})
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
-	return start(t, cfg)
 }
 
 // send writes one text message in fragments.
