@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,7 +14,6 @@ type state uint8
 const (
 	idle       state = iota // no socket
 	connecting              // TCP
-	securing                // TLS
 	upgrading               // the upgrade request was sent
 	joining                 // it was accepted; what the dialect begins with is under way
 	open
@@ -66,12 +64,10 @@ type swarm struct {
 	channel func(i int) int // the channel of connection i; nil: there is one, 0
 	headers []string        // "Name: value"
 	epoll   int
-	secured []*secure // by connection; nil where there is no TLS
 
 	// Owned by the loop.
 	conns   []conn
 	buffer  []byte // what recv writes to, shared by all
-	cipher  []byte // what recv writes to, over TLS
 	scratch []byte // frames being built
 	last    []byte // what the last connection received, when it was nothing but whole messages
 	events  []unix.EpollEvent
@@ -86,8 +82,7 @@ type swarm struct {
 type target struct {
 	addr unix.Sockaddr
 	ip6  bool
-	host string      // for the Host header
-	tls  *tls.Config // nil: none
+	host string // for the Host header
 	path template
 	// query: the path is followed by ?channel=NAME.
 	query bool
@@ -112,9 +107,6 @@ func newSwarm(p *Plan, c clock, n int, h handler) (*swarm, error) {
 	for _, u := range p.URLs {
 		t, err := parseTarget(u)
 		if err != nil {
-			return nil, err
-		}
-		if err := s.trust(p, &t); err != nil {
 			return nil, err
 		}
 		t.query = p.Channels > 0 && !p.Dialect.NoChannels && !t.path.has(channelBlank) && !s.talk.joins(channelBlank)
@@ -151,7 +143,6 @@ func (s *swarm) stop() {
 		if c := &s.conns[i]; c.state != idle {
 			_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 			_ = unix.Close(int(c.fd))
-			s.forget(i)
 			s.become(c, idle)
 		}
 	}
@@ -182,7 +173,6 @@ func (s *swarm) drop(i int, err error) {
 	}
 	was, code := c.state, c.code
 	_ = unix.Close(int(c.fd)) // also takes it out of the epoll set
-	s.forget(i)
 	s.release(c)
 	c.generation++
 	c.code = 0

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,24 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parseTarget reads ws://host:port/path?query, or wss, and resolves the host.
+// parseTarget reads ws://host:port/path?query and resolves the host.
 func parseTarget(raw string) (target, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return target{}, fmt.Errorf("bench: url: %w", err)
 	}
-	t := target{host: u.Host, path: parseTemplate(requestURI(u))}
-	port := "80"
-	switch {
-	case u.Scheme == "wss":
-		port = "443"
-		t.tls = &tls.Config{ServerName: u.Hostname()}
-	case u.Scheme != "ws" || u.Host == "":
-		return target{}, fmt.Errorf("bench: url %q: ws://host:port/path or wss:// is needed", raw)
+	if u.Scheme != "ws" || u.Host == "" {
+		return target{}, fmt.Errorf("bench: url %q: ws://host:port/path is needed", raw)
 	}
 	host := u.Host
 	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), port)
+		host = net.JoinHostPort(u.Hostname(), "80")
 	}
 	addr, err := net.ResolveTCPAddr("tcp", host)
 	if err != nil {
@@ -38,8 +31,7 @@ func parseTarget(raw string) (target, error) {
 	if !ip.IsValid() {
 		return target{}, fmt.Errorf("bench: url %q: no host", raw)
 	}
-	t.addr, t.ip6 = sockaddr(ip, addr.Port), !ip.Unmap().Is4()
-	return t, nil
+	return target{addr: sockaddr(ip, addr.Port), ip6: !ip.Unmap().Is4(), host: u.Host, path: parseTemplate(requestURI(u))}, nil
 }
 
 // requestURI is the path and query of u, with the braces of blanks as they were.
@@ -120,7 +112,7 @@ func (s *swarm) connect(c *conn, fd int, t *target) error {
 	return nil
 }
 
-// connected goes on once TCP stands: with TLS, or the upgrade request.
+// connected sends the upgrade request once TCP stands.
 func (s *swarm) connected(i int) {
 	c := &s.conns[i]
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -131,17 +123,8 @@ func (s *swarm) connected(i int) {
 		s.drop(i, fmt.Errorf("bench: connect: %w", err))
 		return
 	}
-	if config := s.targets[i%len(s.targets)].tls; config != nil {
-		s.handshake(i, config)
-		return
-	}
-	s.request(i)
-}
-
-// request asks for the upgrade.
-func (s *swarm) request(i int) {
 	t := &s.targets[i%len(s.targets)]
-	s.become(&s.conns[i], upgrading)
+	s.become(c, upgrading)
 	s.scratch = appendRequest(s.scratch[:0], t.host, t.pathOf(i, s.channelOf(i)), s.key(i), s.headers)
 	s.send(i, s.scratch)
 }

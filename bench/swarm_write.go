@@ -7,27 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// send hands b, whole frames, to the connection, sealed where there is TLS.
+// send hands b, whole frames, to the socket; what it does not take is copied
+// and follows when the socket is writable again.
 func (s *swarm) send(i int, b []byte) {
-	if s.secured != nil && s.secured[i] != nil {
-		if _, err := s.secured[i].conn.Write(b); err != nil {
-			s.drop(i, errEnded)
-		}
-		return
-	}
-	if !s.push(&s.conns[i], b) {
-		s.drop(i, errEnded)
-	}
-}
-
-// push hands b to the socket; what it does not take is copied and follows when
-// the socket is writable again. It returns false when the socket is no more.
-func (s *swarm) push(c *conn, b []byte) bool {
+	c := &s.conns[i]
 	sent := 0
 	if c.rest == nil || len(c.rest.out) == 0 {
 		n, errno := sendTo(c.fd, b)
 		if errno != 0 && !again(errno) {
-			return false
+			s.drop(i, errEnded)
+			return
 		}
 		sent = n
 	}
@@ -35,7 +24,6 @@ func (s *swarm) push(c *conn, b []byte) bool {
 		r := s.restOf(c)
 		r.out = append(r.out, b[sent:]...)
 	}
-	return true
 }
 
 // writable sends what send left behind.
