@@ -131,14 +131,22 @@ func TestA8Policy(t *testing.T) {
 		channel            string
 		subscribe, publish bool
 	}{
-		{alice, "news.today", true, false}, {bob, "news.today", true, false}, {nobody, "news.today", true, false},
-		{alice, "user.alice", true, false}, {alice, "user.alice.out", true, true}, {bob, "user.alice", false, false},
+		{alice, "news.today", true, false},
+		{bob, "news.today", true, false},
+		{nobody, "news.today", true, false},
+		{alice, "user.alice", true, false},
+		{alice, "user.alice.out", true, true},
+		{bob, "user.alice", false, false},
 		{alice, "user.bob", false, false}, // the claim does not count here
 		{nobody, "user.", false, false},
 		{alice, "closed", false, false}, // no rules: nobody
 		{nobody, "closed", true, false}, // the endpoint's own list decides
-		{alice, "room.1", true, true}, {alice, "room.2", true, false}, {bob, "room.1", false, false}, {nobody, "room.1", false, false},
-		{alice, "mixed", true, true}, {bob, "mixed", true, false},
+		{alice, "room.1", true, true},
+		{alice, "room.2", true, false},
+		{bob, "room.1", false, false},
+		{nobody, "room.1", false, false},
+		{alice, "mixed", true, true},
+		{bob, "mixed", true, false},
 		{alice, "elsewhere", false, false}, // no namespace
 	} {
 		if got := p.MaySubscribe(c.id, c.channel); got != c.subscribe {
