@@ -29,10 +29,6 @@ type Plan struct {
 	Preset  string  `json:"preset,omitempty"` // one of Presets; "": raw
 	Dialect Dialect `json:"dialect,omitzero"`
 
-	// TLS, for wss URLs and an https API.
-	CA          string `json:"ca,omitempty"`           // a PEM file with the roots to trust; "": the system's
-	TLSInsecure bool   `json:"tls_insecure,omitempty"` // take any certificate
-
 	// Publishing. Publisher p is connection p, or with API the server's HTTP
 	// endpoint; it publishes to channel p mod Channels.
 	Publishers  int     `json:"publishers,omitempty"`   // 0: one per channel

@@ -93,7 +93,6 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		Pollers:        or(cfg.Engine.Pollers, procs),
 		ReadBuffer:     int(cfg.Engine.ReadBuffer),
 		MaxConnections: or(cfg.Engine.MaxConnections, maxConnections()),
-		MaxQueue:       maxQueue,
 		Settings:       edgeSettings(cfg),
 		Metrics:        g.metrics.Edge(),
 		Log:            component(o.Log, "edge"),

@@ -65,11 +65,6 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 	}
 }
 
-// maxQueue is what nbio may hold for one connection before it closes it. It
-// guards against our own mistakes: more than limits.write_queue and
-// limits.message_size can be set to, also by a reload.
-const maxQueue = 3 << 30
-
 // reservedFiles are descriptors that connections leave free: listeners, the
 // admin listener's connections, epoll, logs.
 const reservedFiles = 256

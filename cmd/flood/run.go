@@ -14,7 +14,7 @@ import (
 type runCmd struct {
 	Scenario string `arg:"" enum:"connect,fanout,churn" help:"connect, fanout or churn; see 'flood scenarios'."`
 
-	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path or wss://; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
@@ -47,8 +47,6 @@ type runCmd struct {
 	Answer      map[string]string `mapsep:"none" help:"'TO=SAY': what to say to a server's message that begins with TO; repeatable."`
 	Refusal     []string          `sep:"none" help:"A server's message with this in it, and without a payload, is a failure; repeatable."`
 	NoEcho      bool              `help:"Publishers do not get their own messages."`
-	CA          string            `name:"ca" type:"existingfile" help:"wss: PEM file with the roots to trust, in place of the system's."`
-	TLSInsecure bool              `name:"tls-insecure" help:"wss: take any certificate."`
 
 	PID   []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
 	JSON  bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
@@ -63,7 +61,7 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
 		Messages: c.Messages, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
-		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
+		Preset: c.Preset,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
 		},

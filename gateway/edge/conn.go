@@ -57,9 +57,14 @@ func (c *conn) Send(p []byte) {
 		}
 		p = p[n:]
 	}
+	if c.Queued() > maxQueued-len(p) {
+		c.shutdown(syscall.SHUT_RDWR)
+		nc.Unlock()
+		return
+	}
 	c.Queue(len(p)) // before anyone can look at Queued again
+	queue(nc, p)
 	nc.Unlock()
-	_, _ = nc.Write(p) // copies p into nbio's queue
 }
 
 // Finish implements hub.Conn.

@@ -33,12 +33,9 @@ type Options struct {
 	ReadBuffer int
 	// MaxConnections refuses connections above it.
 	MaxConnections int
-	// MaxQueue is the most bytes that nbio holds for one connection: a backstop
-	// above what the hub lets wait. A write beyond it would close the connection.
-	MaxQueue int
-	Settings Settings
-	Metrics  *metrics.Cell
-	Log      zerolog.Logger
+	Settings       Settings
+	Metrics        *metrics.Cell
+	Log            zerolog.Logger
 }
 
 // Settings are what can be changed while the edge runs.
@@ -130,13 +127,12 @@ func New(o Options) (*Edge, error) {
 	// One Engine with several pollers, level-triggered, reading in OnRead. Every
 	// other mode of v1.6.12 spins, drops bytes or spends a goroutine.
 	e.engine = nbio.NewEngine(nbio.Config{
-		Name:               "sluice",
-		Network:            "tcp",
-		NPoller:            o.Pollers,
-		ReadBufferSize:     o.ReadBuffer,
-		MaxWriteBufferSize: o.MaxQueue,
-		EpollMod:           nbio.EPOLLLT,
-		BodyAllocator:      pool.Allocator{},
+		Name:           "sluice",
+		Network:        "tcp",
+		NPoller:        o.Pollers,
+		ReadBufferSize: o.ReadBuffer,
+		EpollMod:       nbio.EPOLLLT,
+		BodyAllocator:  pool.Allocator{},
 	})
 	e.engine.OnOpen(e.onOpen)
 	e.engine.OnRead(e.onRead)

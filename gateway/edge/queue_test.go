@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/gateway/ws"
 )
 
@@ -71,6 +73,44 @@ func TestPartialWrites(t *testing.T) {
 	})
 	r.publish(t, numbered(messages, size))
 	c.expectNumbered(t, messages, size)
+}
+
+// What is queued for a connection that the peer has just reset does not close
+// it: the number of its descriptor would be free while the poller still has
+// events for it, and they would hit the next connection that gets it.
+func TestQueueLeavesAResetConnectionOpen(t *testing.T) {
+	r := newRig().start(t)
+	c := r.dial(t)
+	conn := r.conns(t, 1)[0]
+	conn.nc.Lock() // the poller waits for it
+	c.reset()
+	fd := []unix.PollFd{{Fd: int32(conn.nc.Hash())}}
+	if _, err := unix.Poll(fd, int(patience.Milliseconds())); err != nil || fd[0].Revents&unix.POLLHUP == 0 {
+		t.Errorf("the reset did not come: %v, events %#x", err, fd[0].Revents)
+	}
+	conn.Queue(100)
+	queue(conn.nc, make([]byte, 100))
+	closed, _ := conn.nc.IsClosed()
+	conn.nc.Unlock()
+	if closed {
+		t.Error("the connection was closed by its sender")
+	}
+	eventually(t, "the poller to close it", func() bool { all, _ := r.Connections(); return all == 0 })
+}
+
+// Beyond the backstop a connection ends, and nothing more is queued for it.
+func TestQueueHasABound(t *testing.T) {
+	r := newRig().start(t)
+	c := r.dial(t)
+	conn := r.conns(t, 1)[0]
+	conn.Queue(maxQueued - 10)
+	conn.Send(make([]byte, 11))
+	if n := conn.Queued(); n > maxQueued-10 {
+		t.Errorf("%d bytes are queued", n)
+	}
+	if got := c.rest(t); len(got) != 0 {
+		t.Errorf("got %d bytes", len(got))
+	}
 }
 
 // What is queued when a connection is closed politely arrives, all of it, and

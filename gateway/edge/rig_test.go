@@ -51,7 +51,7 @@ func newRig() *rig {
 	r.endpoint.Origins.Store(new([]string))
 	r.options = Options{
 		Listeners: []Listener{{Address: "127.0.0.1:0", Backlog: 1024, Endpoints: []*Endpoint{r.endpoint}}},
-		Pollers:   2, ReadBuffer: 64 << 10, MaxConnections: 1 << 20, MaxQueue: 1 << 30,
+		Pollers:   2, ReadBuffer: 64 << 10, MaxConnections: 1 << 20,
 		Settings: Settings{HandshakeTimeout: 10 * time.Second, HeaderBytes: 8 << 10},
 		Metrics:  r.set.Edge(), Log: zerolog.New(&r.log),
 	}

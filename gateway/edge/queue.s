@@ -1,0 +1,1 @@
+// Functions without a body, as in queue.go, need a file like this in their package.
