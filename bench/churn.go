@@ -5,6 +5,20 @@ import (
 	"time"
 )
 
+var churnScenario = Scenario{
+	Name:  "churn",
+	About: "connect, join, receive, leave, again and again: cycles/s and CPU per cycle",
+	check: func(p *Plan, bad func(string, ...any)) {
+		if p.Window > 0 {
+			bad("churn has no window")
+		}
+		if p.Messages > 0 && p.PublishRate == 0 {
+			bad("to wait for messages, churn needs a publish rate")
+		}
+	},
+	start: func(r *run) executor { return newChurn(r) },
+}
+
 // churn lets clients come, receive and leave, each time with a new connection.
 // Connections numbered from Plan.Connections on are the publishers, which stay.
 type churn struct {
@@ -82,8 +96,7 @@ func (c *churn) turnover() error {
 		from         = begun + int64(c.plan.Warmup)
 		to           = from + int64(c.plan.Duration)
 		came, sent   uint64
-		server       time.Duration
-		client       time.Duration
+		before       usage
 		cyclesBefore uint64
 		progress     = begun
 		seen         uint64
@@ -96,10 +109,7 @@ func (c *churn) turnover() error {
 			seen, progress = c.cycles, now
 		}
 		if c.from > now && now >= from {
-			if server, fail = c.server.read(); fail != nil {
-				return true, 0
-			}
-			if client, fail = c.client.read(); fail != nil {
+			if before, fail = c.usage(); fail != nil {
 				return true, 0
 			}
 			c.from, cyclesBefore = now, c.cycles
@@ -137,18 +147,14 @@ func (c *churn) turnover() error {
 		return fail != nil || now >= to, wait
 	})
 	if c.from <= c.clock.now() {
-		s, err := c.server.read()
-		if err != nil {
-			return err
-		}
-		cl, err := c.client.read()
+		spent, err := c.usageSince(before)
 		if err != nil {
 			return err
 		}
 		r := c.result
 		r.Window = time.Duration(c.clock.now() - c.from)
 		r.Operations = c.cycles - cyclesBefore
-		r.ServerCPU, r.ClientCPU = s-server, cl-client
+		r.ServerCPU, r.ClientCPU = spent.server, spent.client
 	}
 	for p := range c.publishers {
 		c.result.Published += c.publishers[p].seq

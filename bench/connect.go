@@ -5,12 +5,27 @@ import (
 	"time"
 )
 
+var connectScenario = Scenario{
+	Name:  "connect",
+	About: "open N connections, hold them: handshakes/s, their latency, memory per connection, idle CPU",
+	check: func(p *Plan, bad func(string, ...any)) {
+		last := 0
+		for _, n := range p.Steps {
+			if n <= last || n > p.Connections {
+				bad("steps must rise and end at or below connections")
+				break
+			}
+			last = n
+		}
+	},
+	start: func(r *run) executor { return &connect{run: r} },
+}
+
 // connect opens connections and holds them.
 type connect struct {
 	*run
-	dialing  time.Duration // time and CPU of the dial phases only
-	onServer time.Duration
-	onClient time.Duration
+	dialing time.Duration // time and CPU of the dial phases only
+	used    usage
 }
 
 // What a server sends to idle clients is not of interest.
@@ -40,7 +55,7 @@ func (c *connect) execute() error {
 	for _, to := range steps {
 		err = c.dial(from, to)
 		res.Operations = uint64(res.Opened)
-		res.Window, res.ServerCPU, res.ClientCPU = c.dialing, c.onServer, c.onClient
+		res.Window, res.ServerCPU, res.ClientCPU = c.dialing, c.used.server, c.used.client
 		res.Handshake, _ = r.handshakes.quantiles()
 		if err != nil {
 			return err
@@ -61,27 +76,19 @@ func (c *connect) execute() error {
 
 // dial opens [from, to) and adds up what that took.
 func (c *connect) dial(from, to int) error {
-	s0, err := c.server.read()
-	if err != nil {
-		return err
-	}
-	c0, err := c.client.read()
+	before, err := c.usage()
 	if err != nil {
 		return err
 	}
 	begun := c.clock.now()
 	dialErr := c.dialAll(from, to)
 	c.dialing += time.Duration(c.clock.now() - begun)
-	s1, err := c.server.read()
+	spent, err := c.usageSince(before)
 	if err != nil {
 		return err
 	}
-	c1, err := c.client.read()
-	if err != nil {
-		return err
-	}
-	c.onServer += s1 - s0
-	c.onClient += c1 - c0
+	c.used.server += spent.server
+	c.used.client += spent.client
 	return dialErr
 }
 
@@ -104,15 +111,15 @@ func (c *connect) hold() error {
 	if c.plan.Hold == 0 {
 		return nil
 	}
-	before, err := c.server.read()
+	before, err := c.usage()
 	if err != nil {
 		return err
 	}
 	held := c.run.rest("holding", c.plan.Hold)
-	after, err := c.server.read()
+	spent, err := c.usageSince(before)
 	if err != nil {
 		return err
 	}
-	c.result.IdleCPU = after - before
+	c.result.IdleCPU = spent.server
 	return held
 }

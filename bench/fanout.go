@@ -6,6 +6,23 @@ import (
 	"time"
 )
 
+var fanoutScenario = Scenario{
+	Name:  "fanout",
+	About: "N subscribers, R publishes/s (--publish-rate) or W in flight (--window): latency, CPU per delivery",
+	check: func(p *Plan, bad func(string, ...any)) {
+		if (p.PublishRate > 0) == (p.Window > 0) {
+			bad("fanout needs either a publish rate (open loop) or a window (closed loop)")
+		}
+		if p.API == "" && p.Publishers > p.Connections {
+			bad("%d publishers need as many connections", p.Publishers)
+		}
+		if p.Channels > p.Connections {
+			bad("%d channels need as many connections", p.Channels)
+		}
+	},
+	start: func(r *run) executor { return newFanout(r) },
+}
+
 // fanout publishes to channels of subscribers and follows every message to
 // every one of them. In the open loop messages leave when they are due, whatever
 // the server does; in the closed loop the next one leaves when one has reached
@@ -22,18 +39,17 @@ type fanout struct {
 	repeatable bool    // every one of them was right, and of its channel
 
 	// The measured window. Before it is open, from is the end of time.
-	from, to     int64 // planned times that count
-	delivery     counter
-	last         counter
-	sendLag      counter
-	deliveries   uint64 // all phases
-	arrived      int64  // when the last delivery came
-	completed    int    // closed loop: messages to be followed by another
-	broken       error
-	counted      uint64 // deliveries when the window opened
-	windowAt     int64
-	serverBefore time.Duration
-	clientBefore time.Duration
+	from, to   int64 // planned times that count
+	delivery   counter
+	last       counter
+	sendLag    counter
+	deliveries uint64 // all phases
+	arrived    int64  // when the last delivery came
+	completed  int    // closed loop: messages to be followed by another
+	broken     error
+	counted    uint64 // deliveries when the window opened
+	windowAt   int64
+	before     usage
 }
 
 // How long the end of a run waits for messages on the way.
@@ -213,10 +229,7 @@ func (f *fanout) closed(i int, was state, code uint16, err error) {
 // begin opens the measured window.
 func (f *fanout) begin(now int64) error {
 	var err error
-	if f.serverBefore, err = f.server.read(); err != nil {
-		return err
-	}
-	if f.clientBefore, err = f.client.read(); err != nil {
+	if f.before, err = f.usage(); err != nil {
 		return err
 	}
 	f.counted = f.deliveries
@@ -228,15 +241,11 @@ func (f *fanout) begin(now int64) error {
 // figures closes the window at now.
 func (f *fanout) figures(now int64) error {
 	r := f.result
-	server, err := f.server.read()
+	spent, err := f.usageSince(f.before)
 	if err != nil {
 		return err
 	}
-	client, err := f.client.read()
-	if err != nil {
-		return err
-	}
-	r.ServerCPU, r.ClientCPU = server-f.serverBefore, client-f.clientBefore
+	r.ServerCPU, r.ClientCPU = spent.server, spent.client
 	r.Operations = f.deliveries - f.counted
 	r.Window = time.Duration(now - f.windowAt)
 	return nil

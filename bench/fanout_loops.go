@@ -49,13 +49,12 @@ func (f *fanout) openLoop() error {
 		f.settle(true)
 		return firstOf(fail, err)
 	}
-	busy, readErr := f.client.read()
+	used, readErr := f.usageSince(f.before)
 	if readErr != nil {
 		return readErr
 	}
-	busy -= f.clientBefore
 	publishing := time.Duration(f.clock.now() - f.windowAt)
-	f.result.Invalid = f.invalid(ratio(float64(busy), float64(publishing)))
+	f.result.Invalid = f.invalid(ratio(float64(used.client), float64(publishing)))
 	if err != nil { // interrupted: nothing more is waited for
 		f.settle(true)
 		return firstOf(f.figures(f.clock.now()), err)

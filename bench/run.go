@@ -59,16 +59,7 @@ func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 	defer context.AfterFunc(ctx, func() { r.interrupted.Store(true) })()
 	defer r.reportTo(o)()
 
-	var scenario interface{ execute() error }
-	switch p.Scenario {
-	case "connect":
-		scenario = &connect{run: r}
-	case "fanout":
-		scenario = newFanout(r)
-	case "churn":
-		scenario = newChurn(r)
-	}
-	err = scenario.execute()
+	err = scenarioNamed(p.Scenario).start(r).execute()
 	if r.swarm != nil {
 		r.swarm.stop()
 	}
@@ -106,6 +97,23 @@ type run struct {
 	// Shared.
 	interrupted atomic.Bool
 	glance      atomic.Pointer[Progress]
+}
+
+// usage is CPU time of the server's processes and of this one.
+type usage struct{ server, client time.Duration }
+
+// usage is what was used since the processes started; only differences mean something.
+func (r *run) usage() (u usage, err error) {
+	if u.server, err = r.server.read(); err != nil {
+		return u, err
+	}
+	u.client, err = r.client.read()
+	return u, err
+}
+
+func (r *run) usageSince(before usage) (usage, error) {
+	now, err := r.usage()
+	return usage{now.server - before.server, now.client - before.client}, err
 }
 
 // enter begins a phase that is expected to end at ends; 0: unknown.

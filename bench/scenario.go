@@ -1,129 +1,28 @@
 package bench
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
-
-// Plan is what to do. It is data: a Result carries it, so that only runs of the
-// same plan are compared. Zero values are the defaults written here.
-type Plan struct {
-	Scenario string   `json:"scenario"`
-	URLs     []string `json:"urls"` // ws://host:port/path; connections take them in turns
-	// Connections is how many clients there are (fanout: subscribers; churn: at a time).
-	Connections int      `json:"connections"`
-	ConnectRate float64  `json:"connect_rate,omitempty"` // dials per second; 0: as fast as they come
-	Sources     []string `json:"sources,omitempty"`      // local addresses, taken in turns
-	Headers     []string `json:"headers,omitempty"`      // "Name: value", for the upgrade
-	Subprotocol string   `json:"subprotocol,omitempty"`
-	// Channels: connection i joins channel i mod Channels, as ?channel=NAME where
-	// neither the URL nor Dialect.Join says how. 0: the URL is used as it is.
-	Channels int `json:"channels,omitempty"`
-	// Zipf > 0: the sizes of channels fall as 1, 1/2^Zipf, 1/3^Zipf, ...; which of
-	// the connections are in which one depends on Seed. 0: all have the same size.
-	Zipf float64 `json:"zipf,omitempty"`
-	Seed uint64  `json:"seed,omitempty"`
-
-	// Preset names the dialect of the server, Dialect what to replace in it.
-	Preset  string  `json:"preset,omitempty"` // one of Presets; "": raw
-	Dialect Dialect `json:"dialect,omitzero"`
-
-	// Publishing. Publisher p is connection p, or with API the server's HTTP
-	// endpoint; it publishes to channel p mod Channels.
-	Publishers  int     `json:"publishers,omitempty"`   // 0: one per channel
-	Size        int     `json:"size,omitempty"`         // payload bytes, at least 48
-	Binary      bool    `json:"binary,omitempty"`       // as binary messages, else text
-	PublishRate float64 `json:"publish_rate,omitempty"` // open loop: publishes per second, all publishers together
-	Window      int     `json:"window,omitempty"`       // closed loop: publishes in flight; excludes PublishRate
-	API         string  `json:"api,omitempty"`          // http://host:port of the server API
-	APIKey      string  `json:"-"`
-	// Gather is the least time between two looks at the sockets. What arrives
-	// meanwhile is read at once, which costs the generator less and adds up to
-	// as much to every latency. 0: look whenever there is news.
-	Gather time.Duration `json:"gather_ns,omitempty"`
-
-	Duration time.Duration `json:"duration_ns"`         // of the measured window
-	Warmup   time.Duration `json:"warmup_ns,omitempty"` // before it, at the same rate
-	Hold     time.Duration `json:"hold_ns,omitempty"`   // connect: how long to hold them, idle
-	Settle   time.Duration `json:"settle_ns,omitempty"` // connect: rest before memory is read
-	Steps    []int         `json:"steps,omitempty"`     // connect: memory is read at these counts too
-	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves
-
-	PIDs []int  `json:"-"` // processes of the server, for its CPU time and memory
-	GC   string `json:"-"` // connect: a URL to GET before memory is read, which makes the server collect its garbage
+// Scenario is one kind of run. Each stands in a file of its own name.
+type Scenario struct {
+	Name  string // for Plan.Scenario
+	About string // one line
+	// check says what of a plan this scenario cannot run.
+	check func(p *Plan, bad func(format string, a ...any))
+	// start makes what executes it.
+	start func(*run) executor
 }
 
-// Scenarios are the names for Plan.Scenario, with one line each.
-var Scenarios = []struct{ Name, About string }{
-	{"connect", "open N connections, hold them: handshakes/s, their latency, memory per connection, idle CPU"},
-	{"fanout", "N subscribers, R publishes/s (--publish-rate) or W in flight (--window): latency, CPU per delivery"},
-	{"churn", "connect, join, receive, leave, again and again: cycles/s and CPU per cycle"},
-}
+// executor runs a scenario to its end, and puts what it measured into run.result,
+// also when it returns an error.
+type executor interface{ execute() error }
 
-// normalise fills in defaults and says what cannot be run.
-func (p *Plan) normalise() error {
-	var errs []error
-	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("bench: plan: "+format, a...)) }
-	if len(p.URLs) == 0 {
-		bad("no url")
-	}
-	if p.Connections < 1 {
-		bad("connections must be at least 1")
-	}
-	if p.Size == 0 {
-		p.Size = 128
-	}
-	if err := p.resolve(); err != nil {
-		errs = append(errs, err)
-	}
-	if p.Size < minPayload || p.Size > maxFrame-16 {
-		bad("size %d is not within %d and %d", p.Size, minPayload, maxFrame-16)
-	}
-	if p.Publishers == 0 {
-		p.Publishers = max(1, p.Channels)
-	}
-	if p.Publishers > maxPublishers {
-		bad("publishers must be at most %d", maxPublishers)
-	}
-	if p.ConnectRate < 0 || p.PublishRate < 0 || p.Window < 0 || p.Channels < 0 || p.Publishers < 0 || p.Messages < 0 || p.Zipf < 0 {
-		bad("rates, windows and counts must not be negative")
-	}
-	switch p.Scenario {
-	case "connect":
-		last := 0
-		for _, n := range p.Steps {
-			if n <= last || n > p.Connections {
-				bad("steps must rise and end at or below connections")
-				break
-			}
-			last = n
+// Scenarios are all there are.
+var Scenarios = []Scenario{connectScenario, fanoutScenario, churnScenario}
+
+// scenarioNamed is nil when there is none.
+func scenarioNamed(name string) *Scenario {
+	for i := range Scenarios {
+		if Scenarios[i].Name == name {
+			return &Scenarios[i]
 		}
-	case "fanout":
-		if (p.PublishRate > 0) == (p.Window > 0) {
-			bad("fanout needs either a publish rate (open loop) or a window (closed loop)")
-		}
-		if p.API == "" && p.Publishers > p.Connections {
-			bad("%d publishers need as many connections", p.Publishers)
-		}
-		if p.Channels > p.Connections {
-			bad("%d channels need as many connections", p.Channels)
-		}
-	case "churn":
-		if p.Window > 0 {
-			bad("churn has no window")
-		}
-		if p.Messages > 0 && p.PublishRate == 0 {
-			bad("to wait for messages, churn needs a publish rate")
-		}
-	default:
-		bad("unknown scenario %q", p.Scenario)
 	}
-	if p.Duration == 0 {
-		p.Duration = 10 * time.Second
-	}
-	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 {
-		bad("times must not be negative")
-	}
-	return errors.Join(errs...)
+	return nil
 }

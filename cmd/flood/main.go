@@ -41,7 +41,7 @@ func run(args []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("flood"),
 		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
-		kong.Vars{"presets": presetNames()},
+		kong.Vars{"presets": presetNames(), "scenarios": scenarioNames()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
@@ -70,6 +70,15 @@ func (scenariosCmd) Run() error {
 		fmt.Printf("%-8s  %s\n", s.Name, s.About)
 	}
 	return nil
+}
+
+// scenarioNames is for kong's enum and help.
+func scenarioNames() string {
+	var names []string
+	for _, s := range bench.Scenarios {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, ",")
 }
 
 type presetsCmd struct{}

@@ -12,7 +12,7 @@ import (
 )
 
 type runCmd struct {
-	Scenario string `arg:"" enum:"connect,fanout,churn" help:"connect, fanout or churn; see 'flood scenarios'."`
+	Scenario string `arg:"" enum:"${scenarios}" help:"One of ${scenarios}; see 'flood scenarios'."`
 
 	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
