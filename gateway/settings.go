@@ -58,6 +58,7 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 	return &session.Limits{
 		Rules:                  ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments},
 		MessagesPerSecond:      cfg.Limits.MessagesPerSecond,
+		BytesPerSecond:         int(cfg.Limits.BytesPerSecond),
 		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
 		MessageTimeout:         time.Duration(cfg.Limits.MessageTimeout),
 		Subscriptions:          cfg.Limits.SubscriptionsPerConnection,

@@ -23,6 +23,8 @@ type Config struct {
 	Namespaces []Namespace `yaml:"namespaces" reload:"live"`
 	// What one client may do, and how much may wait for it.
 	Limits Limits `yaml:"limits" reload:"live"`
+	// What the node gives up, in this order, when its memory runs short.
+	Guard Guard `yaml:"guard" reload:"live"`
 	// How a dead peer is found. Looked at once a second.
 	Keepalive Keepalive `yaml:"keepalive" reload:"live"`
 	// How a node goes away on SIGTERM: readiness off, delay, no more connections, close frames over the period.
@@ -143,11 +145,22 @@ type Limits struct {
 	CloseTimeout Duration `yaml:"close_timeout"`
 	// The upgrade request: request line and headers, 512B to 1MiB; above it: 431.
 	HeaderBytes Size `yaml:"header_bytes"`
-	// Connections from one client address, an IPv6 /64 counting as one; above it: 503. Behind a
-	// load balancer all clients have its address. 0 = no limit.
+	// Connections from one client address, an IPv6 /64 counting as one and a /48 as ten; above it: 503.
+	// An office behind NAT is one address, and so is all behind a load balancer: leave it off
+	// there. 100 suits the open internet. 0 = no limit.
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
-	// Messages per second from one client. 0 = no limit.
+	// New connections per second from one client address, with bursts of five times as many;
+	// counted as above, with the same warning; above it: 503. 20 suits the open internet. 0 = no limit.
+	ConnectsPerAddress int `yaml:"connects_per_address"`
+	// Failed authentications per minute from one client address, counted as above; above it: 503 for every
+	// new connection from there, until a minute's share is free again. 0 = no limit.
+	FailedAuthsPerAddress int `yaml:"failed_auths_per_address"`
+	// Messages per second from one client, at most 1000000, with bursts of twice as many; above it: close 1008. Off, as
+	// the raw protocol cannot ask a client to slow down, and backends and devices may publish through it. 50 suits people. 0 = no limit.
 	MessagesPerSecond int `yaml:"messages_per_second"`
+	// Bytes per second from one client, frame headers included, at most 1GiB, with bursts of twice as many and at least
+	// one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.
+	BytesPerSecond Size `yaml:"bytes_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
 	// Channels that one client is joined to, 1 to 1000000.
@@ -158,8 +171,27 @@ type Limits struct {
 	WriteQueue Size `yaml:"write_queue"`
 	// Messages that wait for one slow client beyond write_queue, 1 to 1000000; above it: slow_consumer.
 	OutboxFrames int `yaml:"outbox_frames"`
+	// The same in bytes, 4KiB to 1GiB. A message counts in full for each client that it waits for, though they share one
+	// copy. A larger message waits alone. 0 = no limit.
+	OutboxBytes Size `yaml:"outbox_bytes"`
+	// How old the oldest waiting message may get, and how long the socket of a client whose
+	// policy is disconnect may take nothing, 1s to 1h; above it: slow_consumer. 0 = no limit.
+	OutboxAge Duration `yaml:"outbox_age"`
 	// Bytes that may wait for all clients of the node together; above it publishers are told "busy". 0 = no limit.
 	NodeQueueBytes Size `yaml:"node_queue_bytes"`
+}
+
+// Guard is what the node gives up when its memory runs short. The shares are of
+// the Go runtime's memory limit (see engine.memory_limit); without one the guard
+// is off. What counts is what is in use, not what the next collection frees.
+type Guard struct {
+	// From this share on new connections get a 503, and readiness is off, until it is five
+	// hundredths lower. A share of engine.memory_limit, 0.1 to 1. 0 = never.
+	StopAccepting Share `yaml:"stop_accepting"`
+	// From this share on publishers are told "busy", and the clients for whom most waits are closed with 1013. 0 = never.
+	ShedQueues Share `yaml:"shed_queues"`
+	// From this share on the newest connections are closed with 1013, one in a hundred at a time. 0 = never.
+	ShedNewest Share `yaml:"shed_newest"`
 }
 
 // Keepalive is how a dead peer is found.

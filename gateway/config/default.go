@@ -38,7 +38,10 @@ func Default() *Config {
 			ChannelNameBytes:           255,
 			WriteQueue:                 128 * KiB,
 			OutboxFrames:               1024,
+			OutboxBytes:                MiB,
+			OutboxAge:                  Duration(10 * time.Second),
 		},
+		Guard: Guard{StopAccepting: 0.85, ShedQueues: 0.92, ShedNewest: 0.97},
 		Keepalive: Keepalive{
 			PingInterval: Duration(25 * time.Second),
 			Timeout:      Duration(60 * time.Second),

@@ -92,7 +92,7 @@ var bare = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./-]*$|^[0-9]+(\.[0-9]+){3}:
 func plain(v reflect.Value) string {
 	s := fmt.Sprint(v.Interface())
 	switch v.Interface().(type) {
-	case Size, Duration, bool, int:
+	case Size, Duration, Share, bool, int:
 		return s
 	}
 	switch strings.ToLower(s) {

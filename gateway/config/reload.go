@@ -28,6 +28,7 @@ func Reloaded(old, new *Config) *Config {
 	next := *old
 	next.Namespaces = new.Namespaces
 	next.Limits = new.Limits
+	next.Guard = new.Guard
 	next.Keepalive = new.Keepalive
 	next.Log.Level = new.Log.Level
 	if len(old.Listeners) != len(new.Listeners) {

@@ -81,6 +81,8 @@ func (l *loader) validate() {
 
 	l.limits(c)
 
+	l.guard(c.Guard)
+
 	zeroOr(l, "keepalive.ping_interval", c.Keepalive.PingInterval, Duration(time.Second), day)
 	zeroOr(l, "keepalive.timeout", c.Keepalive.Timeout, Duration(time.Second), day)
 	l.check(c.Keepalive.Timeout == 0 || c.Keepalive.Timeout > c.Keepalive.PingInterval,
@@ -104,16 +106,36 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.close_timeout", n.CloseTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.header_bytes", n.HeaderBytes, 512, MiB)
 	between(l, "limits.connections_per_address", n.ConnectionsPerAddress, 0, large)
+	between(l, "limits.connects_per_address", n.ConnectsPerAddress, 0, large)
+	between(l, "limits.failed_auths_per_address", n.FailedAuthsPerAddress, 0, large)
 	between(l, "limits.messages_per_second", n.MessagesPerSecond, 0, large)
+	between(l, "limits.bytes_per_second", n.BytesPerSecond, 0, GiB)
 	between(l, "limits.control_frames_per_second", n.ControlFramesPerSecond, 0, 30_000)
 	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)
 	between(l, "limits.channel_name_bytes", n.ChannelNameBytes, 1, 4096)
 	between(l, "limits.write_queue", n.WriteQueue, 4*KiB, GiB)
 	between(l, "limits.outbox_frames", n.OutboxFrames, 1, large)
+	zeroOr(l, "limits.outbox_bytes", n.OutboxBytes, 4*KiB, GiB)
+	zeroOr(l, "limits.outbox_age", n.OutboxAge, Duration(time.Second), Duration(time.Hour))
 	between(l, "limits.node_queue_bytes", n.NodeQueueBytes, 0, 1024*TiB)
 	l.check(n.NodeQueueBytes == 0 || n.NodeQueueBytes >= n.WriteQueue,
 		"limits.node_queue_bytes", fmt.Sprintf("limits.node_queue_bytes (%v) must be 0, or at least limits.write_queue (%v)",
 			n.NodeQueueBytes, n.WriteQueue), "limits.write_queue")
+}
+
+// guard checks the shares: each step comes at the one before or above it.
+func (l *loader) guard(g Guard) {
+	steps := []struct {
+		key string
+		at  Share
+	}{{"guard.stop_accepting", g.StopAccepting}, {"guard.shed_queues", g.ShedQueues}, {"guard.shed_newest", g.ShedNewest}}
+	for i, s := range steps {
+		l.check(s.at == 0 || s.at >= 0.1 && s.at <= 1, s.key, fmt.Sprintf("must be 0 or 0.1 to 1, not %v", s.at))
+		for _, before := range steps[:i] {
+			l.check(s.at == 0 || s.at >= before.at, s.key,
+				fmt.Sprintf("%s (%v) must be at least %s (%v)", s.key, s.at, before.key, before.at), before.key)
+		}
+	}
 }
 
 // namespaces checks the patterns, their order, and that every channel has one.

@@ -21,6 +21,10 @@ const (
 	DropOldest
 	// DropLatest: the channel's policy latest replaced a message by a newer one.
 	DropLatest
+	// DropAge: it had waited for limits.outbox_age.
+	DropAge
+	// DropMemory: the memory guard (guard.shed_queues).
+	DropMemory
 	// DropNodeQueue: limits.node_queue_bytes was reached.
 	DropNodeQueue
 	// DropRateLimit: the sender was above limits.messages_per_second.
@@ -47,12 +51,16 @@ const (
 	CloseTooBig
 	// CloseRateLimit: more than limits.messages_per_second.
 	CloseRateLimit
+	// CloseByteRate: more than limits.bytes_per_second.
+	CloseByteRate
 	// CloseControlRate: more pings and pongs than limits.control_frames_per_second.
 	CloseControlRate
 	// CloseMessageTimeout: a message that took longer than limits.message_timeout.
 	CloseMessageTimeout
 	// CloseSlow: the slow-consumer policy disconnect.
 	CloseSlow
+	// CloseMemory: the memory guard (guard.shed_queues, guard.shed_newest).
+	CloseMemory
 	// CloseIdle: nothing heard within keepalive.timeout.
 	CloseIdle
 	// CloseDrain: the node is shutting down.
@@ -93,6 +101,14 @@ const (
 	HandshakeLimit
 	// HandshakeAddressLimit: limits.connections_per_address is reached.
 	HandshakeAddressLimit
+	// HandshakeAddressRate: limits.connects_per_address.
+	HandshakeAddressRate
+	// HandshakeAddressAuth: limits.failed_auths_per_address.
+	HandshakeAddressAuth
+	// HandshakeMemory: the memory guard (guard.stop_accepting).
+	HandshakeMemory
+	// HandshakeDescriptors: no free file descriptor, though engine.max_connections was not reached.
+	HandshakeDescriptors
 	// HandshakeLost: the peer left before it had asked for anything.
 	HandshakeLost
 	// HandshakePanic: a handler panicked.
@@ -144,6 +160,20 @@ const (
 	NumTokenRefusals
 )
 
+// GuardStep is what the memory guard does: each step goes on with those before it.
+type GuardStep uint8
+
+const (
+	// GuardStopAccepting: guard.stop_accepting is reached, new connections are refused.
+	GuardStopAccepting GuardStep = iota
+	// GuardShedQueues: guard.shed_queues is reached, the clients for whom most waits are closed.
+	GuardShedQueues
+	// GuardShedNewest: guard.shed_newest is reached, the newest connections are closed.
+	GuardShedNewest
+
+	NumGuardSteps
+)
+
 // Bucket bounds of the two histograms; the last bucket of each is +Inf.
 const (
 	// NumFanoutBuckets counts the buckets of the fan-out time, from FanoutBounds.
@@ -174,6 +204,9 @@ type Cell struct {
 	BytesOut   atomic.Uint64 // bytes given to sockets
 	Drops      [NumDropReasons]atomic.Uint64
 	Panics     atomic.Uint64
+
+	// GuardSteps counts how often the memory guard came to a step, by step.
+	GuardSteps [NumGuardSteps]atomic.Uint64
 
 	FanoutSeconds [NumFanoutBuckets]atomic.Uint64 // publish to last write, per batch; by bucket, not cumulative
 	FanoutNanos   atomic.Uint64                   // sum of the above

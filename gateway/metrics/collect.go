@@ -45,6 +45,9 @@ func (s *Set) Collect(ch chan<- prometheus.Metric) {
 	for r := range NumDropReasons {
 		counter(n.drops, func(c *Cell) *atomic.Uint64 { return &c.Drops[r] }, r.String())
 	}
+	for st := range NumGuardSteps {
+		counter(n.guardSteps, func(c *Cell) *atomic.Uint64 { return &c.GuardSteps[st] }, st.String())
+	}
 	counter(n.panics, func(c *Cell) *atomic.Uint64 { return &c.Panics })
 
 	fanout, count := cumulative(len(fanoutBounds),

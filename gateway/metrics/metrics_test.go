@@ -43,7 +43,7 @@ func labels(m *dto.Metric) string {
 func TestNamesGolden(t *testing.T) {
 	families := gather(t, NewRegistry(NewSet(2), Options{
 		Version: "v1.2.3",
-		Gauges:  func() Gauges { return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second} },
+		Gauges:  func() Gauges { return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second, GuardUsed: 0.5} },
 	}))
 	var lines []string
 	for name, f := range families {
@@ -93,6 +93,7 @@ func TestReasonNames(t *testing.T) {
 		"close":     closeReasons[:],
 		"handshake": handshakeFailures[:],
 		"token":     tokenRefusals[:],
+		"guard":     guardSteps[:],
 	}
 	for table, names := range tables {
 		seen := map[string]bool{"unknown": true}

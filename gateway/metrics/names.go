@@ -29,6 +29,8 @@ type names struct {
 	queued            *prometheus.Desc
 	channels          *prometheus.Desc
 	panics            *prometheus.Desc
+	guardSteps        *prometheus.Desc
+	guardUsed         *prometheus.Desc
 	anon              *prometheus.Desc
 	info              *prometheus.Desc
 }
@@ -59,6 +61,8 @@ func newNames() names {
 		inbox:             d("hub_inbox_publications", "Publications waiting in a shard's inbox. Near hub.inbox, publishers are refused.", "shard"),
 		queued:            d("hub_queued_bytes", "Bytes waiting for sockets that do not take them yet. limits.node_queue_bytes bounds it."),
 		channels:          d("hub_channels", "Channels with at least one subscriber."),
+		guardSteps:        d("guard_steps_total", "How often the memory guard came to a step (guard.*). Each shed_queues and shed_newest closed clients.", "step"),
+		guardUsed:         d("guard_used_ratio", "Memory in use, without garbage, as a part of the memory limit, when the guard last looked. Absent without a limit."),
 		panics:            d("node_panics_total", "Handlers that panicked. Each cost one connection or one API call; each is a defect to report."),
 		anon:              d("node_anonymous_memory_bytes", "Anonymous resident memory: what the process itself needs, without mapped files. Absent where the system does not tell."),
 		info:              d("node_info", "Always 1; the labels say what runs.", "version"),
@@ -70,10 +74,10 @@ func (n *names) ofSet() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		n.accepted, n.handshakes, n.handshakeFailures, n.tokenRefusals, n.keySetFetches, n.pages, n.bytesIn, n.bytesOut,
 		n.closed, n.messagesIn, n.published, n.deliveries, n.writes, n.drops,
-		n.fanout, n.batch, n.panics,
+		n.fanout, n.batch, n.panics, n.guardSteps,
 	}
 }
 
 func (n *names) ofNode() []*prometheus.Desc {
-	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.keySetAge, n.anon, n.info}
+	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed, n.anon, n.info}
 }

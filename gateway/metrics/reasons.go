@@ -8,6 +8,8 @@ var (
 		DropSlowDisconnect: "slow_disconnect",
 		DropOldest:         "oldest",
 		DropLatest:         "latest",
+		DropAge:            "age",
+		DropMemory:         "memory",
 		DropNodeQueue:      "node_queue",
 		DropRateLimit:      "rate_limit",
 		DropNotAllowed:     "not_allowed",
@@ -19,6 +21,8 @@ var (
 		CloseProtocol:       "protocol",
 		CloseTooBig:         "too_big",
 		CloseRateLimit:      "rate_limit",
+		CloseByteRate:       "byte_rate",
+		CloseMemory:         "memory",
 		CloseControlRate:    "control_rate",
 		CloseMessageTimeout: "message_timeout",
 		CloseSlow:           "slow",
@@ -39,11 +43,20 @@ var (
 		HandshakeChannel:      "channel",
 		HandshakeDraining:     "draining",
 		HandshakeAddressLimit: "address_limit",
+		HandshakeAddressRate:  "address_rate",
+		HandshakeAddressAuth:  "address_auth",
+		HandshakeMemory:       "memory",
+		HandshakeDescriptors:  "descriptors",
 		HandshakeLimit:        "limit",
 		HandshakeLost:         "lost",
 		HandshakePanic:        "panic",
 		HandshakeUnauthorized: "unauthorized",
 		HandshakeForbidden:    "forbidden",
+	}
+	guardSteps = [NumGuardSteps]string{
+		GuardStopAccepting: "stop_accepting",
+		GuardShedQueues:    "shed_queues",
+		GuardShedNewest:    "shed_newest",
 	}
 	tokenRefusals = [NumTokenRefusals]string{
 		TokenMissing:   "missing",
@@ -75,6 +88,9 @@ func (f HandshakeFailure) String() string { return label(handshakeFailures[:], i
 
 // String is the reason as metrics and logs show it, "unknown" outside the table.
 func (r TokenRefusal) String() string { return label(tokenRefusals[:], int(r)) }
+
+// String is the step as metrics and logs show it, "unknown" outside the table.
+func (s GuardStep) String() string { return label(guardSteps[:], int(s)) }
 
 func label(table []string, i int) string {
 	if i >= len(table) {

@@ -20,6 +20,8 @@ type Gauges struct {
 	Channels int
 	// KeySetAge is how old the key set of auth.jwks is, or how long there has been none; 0: none is configured.
 	KeySetAge time.Duration
+	// GuardUsed is the part of the memory limit that is in use; 0: there is no limit.
+	GuardUsed float64
 }
 
 // Options say what a registry shows beside the counters of its Set.
@@ -76,6 +78,9 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 	gauge(n.names.channels, float64(g.Channels))
 	if g.KeySetAge > 0 {
 		gauge(n.names.keySetAge, g.KeySetAge.Seconds())
+	}
+	if g.GuardUsed > 0 {
+		gauge(n.names.guardUsed, g.GuardUsed)
 	}
 	if anon, ok := AnonymousMemory(); ok {
 		gauge(n.names.anon, float64(anon))

@@ -37,13 +37,15 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 	switch r {
 	case metrics.CloseSlow:
 		return ws.TryAgainLater, "slow consumer"
+	case metrics.CloseMemory:
+		return ws.TryAgainLater, "the node is short of memory"
 	case metrics.CloseIdle:
 		return ws.PolicyViolation, "nothing heard within the keepalive timeout"
 	case metrics.CloseDrain:
 		return ws.GoingAway, "shutting down"
 	case metrics.CloseTooBig:
 		return ws.MessageTooBig, ""
-	case metrics.CloseRateLimit, metrics.CloseControlRate, metrics.CloseMessageTimeout, metrics.CloseAPI:
+	case metrics.CloseRateLimit, metrics.CloseByteRate, metrics.CloseControlRate, metrics.CloseMessageTimeout, metrics.CloseAPI:
 		return ws.PolicyViolation, ""
 	case metrics.CloseProtocol:
 		return ws.ProtocolError, ""

@@ -54,6 +54,13 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 	})
 }
 
+// limit changes the limits, also of sessions that run.
+func (r *rig) limit(change func(*Limits)) {
+	l := *r.limits.Load()
+	change(&l)
+	r.limits.Store(&l)
+}
+
 // A client is a session and what it was sent.
 type client struct {
 	Session

@@ -43,8 +43,11 @@ type Endpoint struct {
 type Limits struct {
 	// Rules bound a message and its fragments.
 	Rules ws.Rules
-	// MessagesPerSecond from one client; 0 is no limit.
+	// MessagesPerSecond from one client, with bursts of twice as many; 0 is no limit.
 	MessagesPerSecond int
+	// BytesPerSecond from one client, everything that it sends, with bursts of
+	// twice as many and of at least one message; 0 is no limit.
+	BytesPerSecond int
 	// ControlFramesPerSecond are pings and pongs from one client, with bursts of
 	// twice as many; 0 is no limit.
 	ControlFramesPerSecond int
@@ -71,8 +74,9 @@ type Session struct {
 	// Owned by the poller.
 	parser    ws.Parser
 	second    uint32 // the hub's tick in which something was counted last
-	messages  uint32 // of this tick
-	controls  uint16 // pings and pongs, less what the rate has let go since
+	messages  uint32 // these three: what came, less what the rate has let go since
+	bytes     uint32
+	controls  uint16 // pings and pongs
 	closing   bool
 	published bool
 }
@@ -112,6 +116,9 @@ func (s *Session) Feed(b []byte) (published bool) {
 	s.published = false
 	s.Touch()
 	limits := s.ep.Limits.Load()
+	if limits.BytesPerSecond > 0 && !s.closing && !s.withinByteRate(limits, len(b)) {
+		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate)
+	}
 	for !s.closing {
 		m, rest, err := s.parser.Next(&limits.Rules, b)
 		if err != nil {
@@ -175,35 +182,6 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 	// What the hub refuses it has counted; the raw protocol has no way to tell.
 	_, _ = s.ep.Hub.Publish(*s.channels, p)
 	s.published = true
-}
-
-// withinRate counts a message of this second.
-func (s *Session) withinRate(limits *Limits) bool {
-	s.tick(limits)
-	s.messages++
-	return int(s.messages) <= limits.MessagesPerSecond
-}
-
-// withinControlRate counts a ping or a pong: a bucket that holds two seconds'
-// worth, and empties at the rate.
-func (s *Session) withinControlRate(limits *Limits) bool {
-	s.tick(limits)
-	if int(s.controls) >= 2*limits.ControlFramesPerSecond {
-		return false
-	}
-	s.controls++
-	return true
-}
-
-// tick begins a new second when the hub's clock has moved on.
-func (s *Session) tick(limits *Limits) {
-	now := s.ep.Hub.Now()
-	if s.second == now {
-		return
-	}
-	gone := int(min(now-s.second, 2)) * limits.ControlFramesPerSecond
-	s.controls -= uint16(min(int(s.controls), gone))
-	s.second, s.messages = now, 0
 }
 
 // broken ends the session for what the parser found.

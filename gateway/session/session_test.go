@@ -201,28 +201,81 @@ func TestBrokenClients(t *testing.T) {
 	}
 }
 
-// Above messages_per_second a client is closed with 1008; below it, second
-// after second, it is not.
-func TestRateLimit(t *testing.T) {
+// L1: above messages_per_second, with bursts of twice as many, a client is
+// closed with 1008; at the rate, second after second, it is not.
+func TestL1MessageRate(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
-		l := *r.limits.Load()
-		l.MessagesPerSecond = 3
-		r.limits.Store(&l)
+		r.limit(func(l *Limits) { l.MessagesPerSecond = 3 })
 		c := r.join(t, "")
+		x := slices.Repeat([]frame{{ws.Text, "x"}}, 6)
 		for range 5 {
 			for range 3 {
 				c.send(ws.Text, "x")
 			}
-			c.check(frame{ws.Text, "x"}, frame{ws.Text, "x"}, frame{ws.Text, "x"})
+			c.check(x[:3]...)
 			time.Sleep(hub.TickInterval)
 			synctest.Wait()
 		}
-		for range 4 {
-			c.send(ws.Text, "y")
+		for range 7 {
+			c.send(ws.Text, "x")
 		}
-		c.check(frame{ws.Text, "y"}, frame{ws.Text, "y"}, frame{ws.Text, "y"}, farewell(ws.PolicyViolation, "too many messages"))
+		c.check(append(x, farewell(ws.PolicyViolation, "too many messages"))...)
 		if n := r.drops(metrics.DropRateLimit); n != 1 {
 			t.Errorf("%d drops, want 1", n)
+		}
+	})
+}
+
+// L1: above bytes_per_second, with bursts of twice as many, a client is closed
+// with 1008, whatever its frames are; at the rate it is not, and one message of
+// the largest size is always within it.
+func TestL1ByteRate(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		r.limit(func(l *Limits) { l.BytesPerSecond, l.Rules.MaxMessage = 100, 150 })
+		c, empty := r.join(t, ""), r.join(t, "channel=other")
+		for range 5 {
+			for range 2 {
+				c.send(ws.Binary, strings.Repeat("x", 44)) // and 6 of header
+			}
+			time.Sleep(hub.TickInterval)
+			synctest.Wait()
+		}
+		if n := len(c.frames()); n != 10 {
+			t.Errorf("%d messages came back, want 10", n)
+		}
+		time.Sleep(2 * hub.TickInterval)
+		c.send(ws.Binary, strings.Repeat("x", 150))
+		c.check(frame{ws.Binary, strings.Repeat("x", 150)})
+		c.send(ws.Binary, strings.Repeat("x", 50))
+		c.check(farewell(ws.PolicyViolation, "too many bytes"))
+		for range 34 { // 6 bytes each: headers count
+			empty.send(ws.Pong, "")
+		}
+		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
+		c.Detach()
+		empty.Detach()
+		synctest.Wait()
+		if n := r.closed(metrics.CloseByteRate); n != 2 {
+			t.Errorf("%d were closed for it, want 2", n)
+		}
+	})
+}
+
+// W4: a million empty continuations are not taken: the message ends the
+// connection with its 129th fragment.
+func TestW4EmptyContinuations(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		c := r.join(t, "")
+		key := [4]byte{1, 2, 3, 4}
+		c.Feed(ws.AppendMaskedFragment(nil, ws.Text, false, key, nil))
+		empty := ws.AppendMaskedFragment(nil, ws.Continuation, false, key, nil)
+		for range 1000 {
+			c.Feed(slices.Repeat(slices.Clone(empty), 1000))
+		}
+		synctest.Wait()
+		got := c.frames()
+		if len(got) != 1 || got[0].Op != ws.Close || got[0].Payload[:2] != farewell(ws.PolicyViolation, "").Payload {
+			t.Errorf("got %.60q", got)
 		}
 	})
 }

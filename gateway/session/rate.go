@@ -1,0 +1,56 @@
+package session
+
+// The rates of one client. Each is a bucket that a message, a byte or a control
+// frame fills and time empties, in the grain of the hub's clock: what is in it
+// is all that has to be kept, and there is room for it in the session anyway.
+
+// withinRate counts a message.
+func (s *Session) withinRate(limits *Limits) bool {
+	s.tick(limits)
+	if int(s.messages) >= 2*limits.MessagesPerSecond {
+		return false
+	}
+	s.messages++
+	return true
+}
+
+// withinByteRate counts n bytes, as they came from the socket.
+func (s *Session) withinByteRate(limits *Limits, n int) bool {
+	s.tick(limits)
+	if int(s.bytes)+n > byteBurst(limits) {
+		return false
+	}
+	s.bytes += uint32(n)
+	return true
+}
+
+// byteBurst is what may come at once: one message of the largest size always may.
+func byteBurst(limits *Limits) int {
+	return max(2*limits.BytesPerSecond, limits.Rules.MaxMessage+maxHeaders(limits))
+}
+
+// maxHeaders is what the frames of one message add to it: 14 bytes each (RFC 6455 section 5.2).
+func maxHeaders(limits *Limits) int { return 14 * max(limits.Rules.MaxFragments, 1) }
+
+// withinControlRate counts a ping or a pong.
+func (s *Session) withinControlRate(limits *Limits) bool {
+	s.tick(limits)
+	if int(s.controls) >= 2*limits.ControlFramesPerSecond {
+		return false
+	}
+	s.controls++
+	return true
+}
+
+// tick lets go what the rates allow since it was called last.
+func (s *Session) tick(limits *Limits) {
+	now := s.ep.Hub.Now()
+	if s.second == now {
+		return
+	}
+	passed := int64(now - s.second)
+	s.messages -= uint32(min(int64(s.messages), passed*int64(limits.MessagesPerSecond)))
+	s.bytes -= uint32(min(int64(s.bytes), passed*int64(limits.BytesPerSecond)))
+	s.controls -= uint16(min(int64(s.controls), passed*int64(limits.ControlFramesPerSecond)))
+	s.second = now
+}
