@@ -20,6 +20,8 @@ func hubSettings(cfg *config.Config) hub.Settings {
 	return hub.Settings{
 		WriteQueue:     int(cfg.Limits.WriteQueue),
 		OutboxFrames:   cfg.Limits.OutboxFrames,
+		OutboxBytes:    int(cfg.Limits.OutboxBytes),
+		OutboxAge:      time.Duration(cfg.Limits.OutboxAge),
 		NodeQueueBytes: int64(cfg.Limits.NodeQueueBytes),
 		PingInterval:   time.Duration(cfg.Keepalive.PingInterval),
 		Timeout:        time.Duration(cfg.Keepalive.Timeout),

@@ -1,6 +1,10 @@
 package hub
 
-import "sluice/gateway/metrics"
+import (
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/metrics"
+)
 
 // Reply gives an encoded control frame to s alone (a pong), behind everything
 // that was posted for s before. The frame is kept. Where earlier ones still
@@ -42,6 +46,7 @@ func (sh *shard) close(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 
 // goodbye queues the last frame.
 func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
+	sh.logClose(s, reason)
 	if f == nil {
 		f = NewFrame(sh.hub.codecs[s.variant].Close[reason])
 	}
@@ -56,6 +61,16 @@ func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	}
 	sh.enqueue(s, nil, []*Frame{f})
 	sh.flush(s)
+}
+
+// logClose says that the node ends a connection on its own account.
+func (sh *shard) logClose(s *Subscriber, reason metrics.CloseReason) {
+	if reason == metrics.CloseByClient {
+		return
+	}
+	if e := sh.hub.closes.Event(zerolog.DebugLevel, int(reason)); e != nil {
+		e.Str("session", s.ID().String()).Str("address", s.conn.RemoteAddr()).Str("reason", reason.String()).Msg("connection closed")
+	}
 }
 
 // doom marks s as too slow. It is closed when nobody walks the lists it is in.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 )
 
@@ -54,6 +55,11 @@ type Settings struct {
 	WriteQueue int
 	// OutboxFrames is how many frames the outbox holds before the channel's policy decides.
 	OutboxFrames int
+	// OutboxBytes is how many bytes of frames it holds; 0 is no bound. A larger frame waits alone.
+	OutboxBytes int
+	// OutboxAge is how old the oldest of them may get, and how long the socket of
+	// a subscriber whose policy is SlowDisconnect may take nothing; 0 is no bound.
+	OutboxAge time.Duration
 	// NodeQueueBytes bounds all bytes that wait on this node, in inboxes, outboxes and for sockets; 0 is no bound.
 	NodeQueueBytes int64
 	// PingInterval is how long a client may be silent before it is pinged; 0 never pings.
@@ -107,12 +113,14 @@ type Hub struct {
 	// Static after New.
 	start   time.Time
 	log     zerolog.Logger
+	closes  *sampled.Log // by CloseReason
 	codecs  []Codec
 	shards  []*shard
 	stripes [numStripes]stripe
 
 	settings atomic.Pointer[Settings]
 	next     atomic.Uint32 // round robin over the shards
+	busy     atomic.Bool   // Publish refuses: the node is short of memory
 	now      atomic.Uint32 // coarse time: ticks of TickInterval since the start
 
 	stop    chan struct{}
@@ -131,7 +139,7 @@ func New(o Options) (*Hub, error) {
 	if o.Inbox < 1 || o.BatchBytes < 1 || o.Slice < 1 || len(o.Codecs) == 0 || o.Settings.Namespace == nil || o.Metrics == nil {
 		return nil, errors.New("hub: incomplete options")
 	}
-	h := &Hub{start: time.Now(), log: o.Log, codecs: o.Codecs, stop: make(chan struct{})}
+	h := &Hub{start: time.Now(), log: o.Log, closes: sampled.New(o.Log, int(metrics.NumCloseReasons)), codecs: o.Codecs, stop: make(chan struct{})}
 	h.settings.Store(&o.Settings)
 	h.now.Store(1)
 	for i := range h.stripes {

@@ -15,6 +15,7 @@ func (sh *shard) tick() {
 			s.conn.Abort()
 		}
 	}
+	sh.sweepStalled()
 	set := sh.hub.settings.Load()
 	ping, timeout := ticks(set.PingInterval), ticks(set.Timeout)
 	for _, c := range sh.slots.all() {

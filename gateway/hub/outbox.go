@@ -9,6 +9,7 @@ import "sluice/gateway/metrics"
 type outbox struct {
 	waiting []waiting // from head on
 	head    int
+	bytes   int // of the frames
 }
 
 // waiting is a frame in an outbox and the run it came through; none for control frames.
@@ -27,10 +28,12 @@ func (o *outbox) push(w waiting) {
 		o.waiting, o.head = o.waiting[:n], 0
 	}
 	o.waiting = append(o.waiting, w)
+	o.bytes += len(w.frame.bytes)
 }
 
-// pop removes the first n frames.
-func (o *outbox) pop(n int) {
+// pop removes the first n frames, of size bytes.
+func (o *outbox) pop(n, size int) {
+	o.bytes -= size
 	clear(o.waiting[o.head : o.head+n])
 	o.head += n
 }
@@ -38,6 +41,7 @@ func (o *outbox) pop(n int) {
 // remove takes out the frame at index i, counted from the head.
 func (o *outbox) remove(i int) {
 	at := o.head + i
+	o.bytes -= len(o.waiting[at].frame.bytes)
 	copy(o.waiting[o.head+1:at+1], o.waiting[o.head:at])
 	o.waiting[o.head] = waiting{}
 	o.head++
@@ -52,13 +56,13 @@ func (sh *shard) enqueue(s *Subscriber, r *run, frames []*Frame) {
 	}
 	set := sh.hub.settings.Load()
 	for _, f := range frames {
-		if s.out != nil && s.out.len() >= set.OutboxFrames && !s.waits() {
+		if s.out != nil && s.out.isFull(set, f) && !s.waits() {
 			sh.flush(s) // not slow: it is owed more than an outbox holds, and its socket has room
 		}
 		if s.out == nil {
 			s.out = sh.takeOutbox()
 		}
-		if r != nil && !sh.admit(s, r, set) {
+		if r != nil && !sh.admit(s, r, f, set) {
 			if s.flags&flagDoomed != 0 {
 				return
 			}
@@ -72,8 +76,14 @@ func (sh *shard) enqueue(s *Subscriber, r *run, frames []*Frame) {
 	}
 }
 
-// admit makes room for one more frame of r in s's outbox as r's policy says, and reports whether it may go in.
-func (sh *shard) admit(s *Subscriber, r *run, set *Settings) bool {
+// isFull says that f would be more than o may hold.
+func (o *outbox) isFull(set *Settings, f *Frame) bool {
+	return o.len() >= set.OutboxFrames ||
+		set.OutboxBytes > 0 && o.len() > 0 && o.bytes+len(f.bytes) > set.OutboxBytes
+}
+
+// admit makes room for f, a frame of r, in s's outbox as r's policy says, and reports whether it may go in.
+func (sh *shard) admit(s *Subscriber, r *run, f *Frame, set *Settings) bool {
 	policy := r.key.ch.namespace.Load().SlowConsumer
 	o := s.out
 	if policy == SlowLatest {
@@ -85,7 +95,7 @@ func (sh *shard) admit(s *Subscriber, r *run, set *Settings) bool {
 		}
 	}
 	over := sh.overBudget()
-	if o.len() < set.OutboxFrames && !over {
+	if !o.isFull(set, f) && !over {
 		return true
 	}
 	reason := metrics.DropOldest
@@ -96,14 +106,23 @@ func (sh *shard) admit(s *Subscriber, r *run, set *Settings) bool {
 		sh.doom(s)
 		return false
 	}
-	for i, w := range o.waiting[o.head:] {
-		if w.run != nil && w.run.key.ch.namespace.Load().SlowConsumer != SlowDisconnect {
-			sh.drop(s, i, reason)
+	for i := 0; i < o.len(); {
+		if !o.waiting[o.head+i].droppable() {
+			i++
+			continue
+		}
+		sh.drop(s, i, reason)
+		if over || !o.isFull(set, f) {
 			return true
 		}
 	}
-	sh.cell.Drops[reason].Add(1) // nothing there may be dropped: the new one is
+	sh.cell.Drops[reason].Add(1) // nothing there may be dropped any more: the new one is
 	return false
+}
+
+// droppable says that the policy of w's channel allows to drop it.
+func (w waiting) droppable() bool {
+	return w.run != nil && w.run.key.ch.namespace.Load().SlowConsumer != SlowDisconnect
 }
 
 // overBudget says that the shard holds its part of limits.node_queue_bytes.
@@ -189,7 +208,7 @@ func (sh *shard) flush(s *Subscriber) {
 			}
 			sh.scratch, bytes = buf, buf
 		}
-		o.pop(n)
+		o.pop(n, size)
 		sh.queuedBytes.Add(-int64(size))
 		sh.current = s
 		s.conn.Send(bytes)
@@ -222,7 +241,7 @@ func (sh *shard) putOutbox(s *Subscriber) {
 	s.out = nil
 	if len(sh.outboxes) < keepOutboxes && cap(o.waiting) <= keepWaiting {
 		clear(o.waiting)
-		o.waiting, o.head = o.waiting[:0], 0
+		o.waiting, o.head, o.bytes = o.waiting[:0], 0, 0
 		sh.outboxes = append(sh.outboxes, o)
 	}
 }

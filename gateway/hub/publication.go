@@ -14,8 +14,9 @@ type Publication struct {
 
 // Errors of Publish. Nothing was delivered to anyone when one is returned.
 var (
-	// ErrBusy: a shard's inbox is full (hub.inbox) or the node's queue budget is
-	// used up (limits.node_queue_bytes). Try again later.
+	// ErrBusy: a shard's inbox is full (hub.inbox), the node's queue budget is
+	// used up (limits.node_queue_bytes), or its memory (guard.shed_queues). Try
+	// again later.
 	ErrBusy = errors.New("hub: busy: too many publications are waiting")
 	// ErrStopped: the hub was stopped.
 	ErrStopped = errors.New("hub: stopped")

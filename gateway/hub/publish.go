@@ -16,6 +16,10 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 	if h.stopped.Load() {
 		return 0, ErrStopped
 	}
+	if h.busy.Load() {
+		h.shards[0].cell.Drops[metrics.DropMemory].Add(1)
+		return 0, ErrBusy
+	}
 	for _, sh := range h.shards {
 		if sh.full() {
 			sh.cell.Drops[metrics.DropInboxFull].Add(1)

@@ -20,8 +20,10 @@ type shard struct {
 	slice      int
 	cell       *metrics.Cell
 
-	inbox inbox
-	slots slots
+	inbox  inbox
+	slots  slots
+	stalls stalls
+	recent recent
 
 	// Shared.
 	attached    atomic.Int64 // connections
@@ -39,6 +41,7 @@ type shard struct {
 	scratch  []byte    // frames of one subscriber, gathered for one write
 	drainAt  uint32    // where the drain goes on
 	gather   bool      // several runs are served in this round
+	stalled  []stall   // for whom something waits
 	current  *Subscriber
 }
 

@@ -39,6 +39,8 @@ const (
 const (
 	stateAttached uint32 = 1 << iota
 	stateEnded
+	stateStalled // in the shard's list of those for whom something waits
+	stateMoved   // the socket has taken something since the shard looked last
 	stateWaiting // the shard wants to hear when queued is low again
 	oneReply     // from here on a count of replies, up to maxReplies
 )
@@ -58,6 +60,10 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 	s.touch()
 	sh.queuedBytes.Add(int64(s.queued.Load())) // the end of the handshake, if it did not fit into the socket
 	sh.attached.Add(1)
+	if s.queued.Load() > 0 {
+		sh.stalls.add(s)
+	}
+	sh.recent.add(s.ID())
 	sh.post(item{kind: itemAttach, sub: s})
 	if s.state.Or(stateAttached)&stateEnded != 0 {
 		sh.post(item{kind: itemDetach, sub: s})
@@ -112,6 +118,7 @@ func (s *Subscriber) Queue(n int) {
 	s.queued.Add(int32(n))
 	if s.shard != nil {
 		s.shard.queuedBytes.Add(int64(n))
+		s.shard.stalls.add(s)
 	}
 }
 
@@ -126,6 +133,9 @@ func (s *Subscriber) Wrote(n int) (left int) {
 	}
 	s.shard.queuedBytes.Add(int64(-n))
 	s.touch() // the peer takes what it is sent: it is alive
+	if s.state.Load()&stateMoved == 0 {
+		s.state.Or(stateMoved)
+	}
 	if s.waits() && int(l) <= s.shard.lowWater() && s.stopWaiting() {
 		s.shard.post(item{kind: itemReady, sub: s})
 	}

@@ -84,19 +84,14 @@ func (s *Subscriber) info() ConnectionInfo {
 // Disconnect closes the connection that id names, with the encoded close
 // frame, and reports whether there was one.
 func (h *Hub) Disconnect(id ID, frame []byte) (found bool) {
-	shard, slot, gen := id.split()
+	shard, _, _ := id.split()
 	if shard >= len(h.shards) {
 		return false
 	}
 	sh := h.shards[shard]
 	sh.call(func() {
-		chunks := sh.slots.all()
-		if int(slot/chunkSize) >= len(chunks) {
-			return
-		}
-		c, i := chunks[slot/chunkSize], slot%chunkSize
-		s := c.subs[i]
-		if s == nil || c.gen[i].Load() != gen || s.flags&(flagClosing|flagDoomed) != 0 {
+		s := sh.find(id)
+		if s == nil || s.flags&(flagClosing|flagDoomed) != 0 {
 			return
 		}
 		found = true
