@@ -39,6 +39,8 @@ func (g *Gateway) readiness() (ready bool, why string) {
 		return false, "draining"
 	case !g.ready.Load():
 		return false, "starting"
+	case g.full.Load():
+		return false, "memory"
 	default:
 		return true, ""
 	}
@@ -55,5 +57,6 @@ func (g *Gateway) gauges() metrics.Gauges {
 		InboxDepth:  st.InboxDepth,
 		QueuedBytes: st.QueuedBytes,
 		Channels:    st.Channels,
+		GuardUsed:   g.guard.share(),
 	}
 }

@@ -43,6 +43,9 @@ type Gateway struct {
 	api       *api.Server
 	adminLn   net.Listener // nil: no admin listener
 
+	guard     *memoryGuard
+
+	full     atomic.Bool // the guard lets nobody in
 	ready    atomic.Bool
 	draining atomic.Bool
 	stopOnce sync.Once
@@ -92,7 +95,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		Listeners:      listeners,
 		Pollers:        or(cfg.Engine.Pollers, procs),
 		ReadBuffer:     int(cfg.Engine.ReadBuffer),
-		MaxConnections: or(cfg.Engine.MaxConnections, maxConnections()),
+		MaxConnections: g.maxConnections(cfg),
 		Settings:       edgeSettings(cfg),
 		Metrics:        g.metrics.Edge(),
 		Log:            component(o.Log, "edge"),
@@ -109,6 +112,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 			return nil, errors.Join(fmt.Errorf("gateway: admin listener on %s: %w", cfg.Admin.Address, err), g.edge.Stop(context.Background()))
 		}
 	}
+	g.guard = g.newGuard(component(o.Log, "guard"))
 	g.api = g.newAPI(o)
 	return g, nil
 }
@@ -138,6 +142,18 @@ func (g *Gateway) endpoint(c *config.Endpoint) *edge.Endpoint {
 	return ep
 }
 
+// maxConnections is the configured bound, unless the open-files limit leaves
+// room for fewer: admin listener, logs and brokers need descriptors, too.
+func (g *Gateway) maxConnections(cfg *config.Config) int {
+	most := maxConnections()
+	n := or(cfg.Engine.MaxConnections, most)
+	if n <= most {
+		return n
+	}
+	g.log.Warn().Int("max_connections", n).Int("in_effect", most).Msg("the open-files limit leaves room for fewer connections")
+	return most
+}
+
 // Run serves until ctx is done, then drains and stops. It returns nil when all
 // connections had ended within drain.timeout.
 func (g *Gateway) Run(ctx context.Context) error {
@@ -148,6 +164,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.publishStats(background) })
 	wg.Go(func() { g.releaseMemory(background) })
+	wg.Go(func() { g.guard.run(background, func() config.Guard { return g.config().Guard }) })
 	apiErr := make(chan error, 1)
 	if g.adminLn != nil {
 		wg.Go(func() { apiErr <- g.api.Serve(g.adminLn) })

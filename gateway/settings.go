@@ -52,7 +52,11 @@ func edgeSettings(cfg *config.Config) edge.Settings {
 	return edge.Settings{
 		HandshakeTimeout: time.Duration(cfg.Limits.HandshakeTimeout),
 		HeaderBytes:      int(cfg.Limits.HeaderBytes),
-		PerAddress:       cfg.Limits.ConnectionsPerAddress,
+		Address: edge.AddressLimits{
+			Connections:       cfg.Limits.ConnectionsPerAddress,
+			ConnectsPerSecond: cfg.Limits.ConnectsPerAddress,
+			FailuresPerMinute: cfg.Limits.FailedAuthsPerAddress,
+		},
 	}
 }
 

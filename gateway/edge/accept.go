@@ -23,6 +23,9 @@ type listener struct {
 	socket    *os.File // in Go's poller, so that accept can wait
 	raw       syscall.RawConn
 	endpoints []*Endpoint
+
+	// Owned by accept.
+	spare *os.File // a descriptor to give away when there is none; nil: there was none for it
 }
 
 // soReusePort is SO_REUSEPORT, which package syscall lacks on some platforms.
@@ -81,11 +84,13 @@ const (
 	maxBackoff = time.Second
 )
 
-// accept is the listener's goroutine. When descriptors or memory have run out
-// it pauses, longer each time, up to a second; clients wait in the backlog
-// meanwhile.
+// accept is the listener's goroutine. When descriptors have run out it refuses
+// some of those who wait with its spare one; then, and for any other failure, it
+// pauses, longer each time, up to a second. Clients wait in the backlog meanwhile.
 func (l *listener) accept() {
 	defer l.edge.wg.Done()
+	l.keepSpare()
+	defer l.dropSpare()
 	backoff := minBackoff
 	for n := 1; ; n++ {
 		fd, err := l.next()
@@ -101,6 +106,9 @@ func (l *listener) accept() {
 				runtime.Gosched() // the calls are raw: let the pollers do the handshakes
 			}
 			continue
+		}
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			l.shed()
 		}
 		l.edge.log.Warn().Err(err).Dur("dur_ms", backoff).Msg("accept failed, pausing")
 		select {
@@ -149,24 +157,64 @@ func (l *listener) admit(fd int) error {
 	if e.connections.Load() >= int64(e.options.MaxConnections) {
 		return l.refuse(fd, metrics.HandshakeLimit)
 	}
-	return l.add(fd)
+	if e.full.Load() {
+		return l.refuse(fd, metrics.HandshakeMemory)
+	}
+	var o *owner
+	if e.settings.Load().Address.on() {
+		var why metrics.HandshakeFailure
+		var ok bool
+		if o, why, ok = e.admitAddress(peer(fd)); !ok {
+			return l.refuse(fd, why)
+		}
+	}
+	return l.add(fd, o)
 }
 
 // refuse answers a connection that is not let in, and closes it.
 func (l *listener) refuse(fd int, why metrics.HandshakeFailure) error {
-	l.edge.cell.HandshakeFailures[why].Add(1)
+	if ev := l.edge.refused(why); ev != nil {
+		ev.Stringer("address", peer(fd)).Msg("connection refused")
+	}
 	_, _ = send(fd, []byte(busy)) // a new socket has room for it
 	return syscall.Close(fd)
 }
 
-// add gives a socket to nbio.
-func (l *listener) add(fd int) error {
-	e := l.edge
-	nc := e.layout.adopt(fd)
-	c := &conn{nc: nc, opening: &opening{listener: l}}
-	if limit := e.settings.Load().PerAddress; limit > 0 && !e.addresses.enter(c, fd, limit) {
-		return l.refuse(fd, metrics.HandshakeAddressLimit)
+// shedBurst is how many connections are refused in a row while descriptors have run out.
+const shedBurst = 64
+
+// shed refuses connections that wait, one after the other with the one
+// descriptor that was kept for it, so that clients are told instead of waiting.
+func (l *listener) shed() {
+	if l.spare == nil {
+		l.keepSpare() // it may have been the only one that was free
 	}
+	l.dropSpare()
+	for range shedBurst {
+		fd, errno := -1, syscall.EBADF
+		if err := l.raw.Control(func(listener uintptr) { fd, errno = accept4(int(listener)) }); err != nil || errno != 0 {
+			break
+		}
+		l.edge.cell.Accepted.Add(1)
+		_ = l.refuse(fd, metrics.HandshakeDescriptors)
+	}
+	l.keepSpare()
+}
+
+func (l *listener) keepSpare() { l.spare, _ = os.Open(os.DevNull) }
+
+func (l *listener) dropSpare() {
+	if l.spare != nil {
+		_ = l.spare.Close()
+		l.spare = nil
+	}
+}
+
+// add gives a socket to nbio.
+func (l *listener) add(fd int, o *owner) error {
+	e := l.edge
+	nc := e.layout.adopt(fd, o)
+	c := &conn{nc: nc, opening: &opening{listener: l}}
 	// Whoever takes nc's lock later sees c as it is now: epoll is no
 	// synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)
@@ -174,7 +222,7 @@ func (l *listener) add(fd int) error {
 	nc.SetSession(c)
 	nc.Unlock()
 	if _, err := e.engine.AddConn(nc); err != nil {
-		e.addresses.leave(c)
+		e.addresses.leave(o, e.now())
 		return err // nbio has closed it
 	}
 	e.timeouts.mu.Lock()

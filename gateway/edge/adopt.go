@@ -17,6 +17,16 @@ import (
 // when an Edge is made; a version of nbio that has others is refused then.
 type layout struct{ fd, typ uintptr }
 
+// socket is what the acceptor allocates for an nbio.Conn. The 200 bytes of
+// v1.6.12 stand in a size class of 208, so there is room for a pointer of ours.
+type socket struct {
+	nbio.Conn
+	owner *owner // whom the connection counts for; nil: there is no limit. Static after AddConn
+}
+
+// ownerOf is the owner of a connection that adopt made.
+func ownerOf(nc *nbio.Conn) *owner { return (*socket)(unsafe.Pointer(nc)).owner }
+
 // errLayout: the nbio that this was built with is not the one it was written for.
 var errLayout = errors.New("edge: nbio.Conn has changed: use nbio v1.6.12")
 
@@ -32,8 +42,8 @@ func layoutOf() (layout, error) {
 }
 
 // adopt makes an nbio.Conn of an accepted, non-blocking TCP socket.
-func (l layout) adopt(fd int) *nbio.Conn {
-	nc := new(nbio.Conn)
+func (l layout) adopt(fd int, o *owner) *nbio.Conn {
+	nc := &(&socket{owner: o}).Conn
 	*(*int)(unsafe.Add(unsafe.Pointer(nc), l.fd)) = fd
 	*(*nbio.ConnType)(unsafe.Add(unsafe.Pointer(nc), l.typ)) = nbio.ConnTypeTCP
 	return nc

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 
@@ -112,11 +111,8 @@ func (c *conn) RemoteAddr() string {
 	if err != nil {
 		return ""
 	}
-	switch sa := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
-	case *syscall.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
+	if a := addressOf(sa); a.IsValid() {
+		return a.String()
 	}
 	return ""
 }

@@ -20,6 +20,7 @@ import (
 
 	"sluice/gateway/internal/deadline"
 	"sluice/gateway/internal/pool"
+	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 	"sluice/gateway/session"
 )
@@ -44,9 +45,8 @@ type Settings struct {
 	HandshakeTimeout time.Duration
 	// HeaderBytes bounds the upgrade request.
 	HeaderBytes int
-	// PerAddress is how many connections one client address may have, an IPv6
-	// /64 counting as one; 0 is no limit.
-	PerAddress int
+	// Address bounds what one client address may do.
+	Address AddressLimits
 }
 
 // Listener is one address and what is served there.
@@ -77,6 +77,7 @@ type Edge struct {
 	layout    layout
 	cell      *metrics.Cell
 	log       zerolog.Logger
+	refusals  *sampled.Log // by HandshakeFailure
 	engine    *nbio.Engine
 	listeners []*listener
 
@@ -84,6 +85,7 @@ type Edge struct {
 	connections atomic.Int64 // accepted and not yet closed
 	handshaking atomic.Int64 // of them, not open yet
 	draining    atomic.Bool
+	full        atomic.Bool // SetFull
 	start       time.Time
 
 	timeouts  handshakeTimeouts
@@ -115,6 +117,7 @@ func New(o Options) (*Edge, error) {
 		return nil, err
 	}
 	e := &Edge{options: o, layout: fields, cell: o.Metrics, log: o.Log, start: time.Now(), stop: make(chan struct{})}
+	e.refusals = sampled.New(o.Log, int(metrics.NumHandshakeFailures))
 	e.settings.Store(&o.Settings)
 	for i := range o.Listeners {
 		l, err := listen(context.Background(), e, &o.Listeners[i])
@@ -169,6 +172,10 @@ func (e *Edge) Start() error {
 // Configure replaces the settings.
 func (e *Edge) Configure(s Settings) { e.settings.Store(&s) }
 
+// SetFull makes the edge refuse new connections, or let them in again: the
+// node's memory guard calls it.
+func (e *Edge) SetFull(full bool) { e.full.Store(full) }
+
 // Drain refuses new connections and upgrades from now on. Open connections are
 // not touched.
 func (e *Edge) Drain() {
@@ -214,6 +221,17 @@ func (e *Edge) closeListeners() {
 	}
 }
 
+// refused counts a connection that never becomes a WebSocket. The line in the
+// log, one of few, is to be finished with Msg.
+func (e *Edge) refused(why metrics.HandshakeFailure) *zerolog.Event {
+	e.cell.HandshakeFailures[why].Add(1)
+	ev := e.refusals.Event(zerolog.DebugLevel, int(why))
+	if ev != nil {
+		ev.Str("reason", why.String())
+	}
+	return ev
+}
+
 // now is the edge's clock in milliseconds.
 func (e *Edge) now() int64 { return time.Since(e.start).Milliseconds() }
 
@@ -242,7 +260,9 @@ func (e *Edge) expire() {
 			return
 		}
 		if e.leave(c, phaseDiscard) {
-			e.cell.HandshakeFailures[metrics.HandshakeTimeout].Add(1)
+			if ev := e.refused(metrics.HandshakeTimeout); ev != nil {
+				ev.Str("address", c.RemoteAddr()).Msg("handshake ended")
+			}
 		}
 		if c.phase.Load() == phaseDiscard {
 			c.Abort()

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/gateway/metrics"
 )
 
 // childEnv makes the test binary the node of TestDescriptorsRunOut.
@@ -35,14 +37,15 @@ func child() int {
 			return 1
 		}
 		all, _ := r.Connections()
-		fmt.Println(time.Duration(u.Utime.Nano()+u.Stime.Nano()).Milliseconds(), r.log.count(), all)
+		fmt.Println(time.Duration(u.Utime.Nano()+u.Stime.Nano()).Milliseconds(), r.log.count(), all, r.failures(metrics.HandshakeDescriptors))
 	}
 	return 0
 }
 
-// TestDescriptorsRunOut: with all descriptors in use the acceptor waits. It
-// does not spin, it does not fill the log, and it goes on by itself when
-// connections have ended. (nbio's own acceptor spins at a whole core.)
+// L4: with all descriptors in use the acceptor tells those who wait, with the
+// one that it had kept, and pauses. It does not spin, it does not fill the log,
+// and it goes on by itself when connections have ended. (nbio's own acceptor
+// spins at a whole core.)
 func TestDescriptorsRunOut(t *testing.T) {
 	const limit, dials = 300, 600
 	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" -test.run '^$'`, limit), os.Args[0])
@@ -70,12 +73,13 @@ func TestDescriptorsRunOut(t *testing.T) {
 		t.Fatalf("no address: %v", out.Err())
 	}
 	address := out.Text()
+	refused := 0
 	figures := func() (cpu time.Duration, logged, open int) {
 		var ms int64
 		if _, err := io.WriteString(stdin, "\n"); err != nil || !out.Scan() {
 			t.Fatalf("the node is gone: %v, %v", err, out.Err())
 		}
-		if _, err := fmt.Sscan(out.Text(), &ms, &logged, &open); err != nil {
+		if _, err := fmt.Sscan(out.Text(), &ms, &logged, &open, &refused); err != nil {
 			t.Fatalf("%q: %v", out.Text(), err)
 		}
 		return time.Duration(ms) * time.Millisecond, logged, open
@@ -101,6 +105,9 @@ func TestDescriptorsRunOut(t *testing.T) {
 	cpu1, logged, _ := figures()
 	if spent := cpu1 - cpu0; spent > watch/10 {
 		t.Errorf("%v of CPU in %v without free descriptors, want less than a tenth", spent, watch)
+	}
+	if open+refused < dials*9/10 {
+		t.Errorf("%d connections are open and %d were refused, of %d", open, refused, dials)
 	}
 	if logged > 20 {
 		t.Errorf("%d lines were logged", logged)

@@ -24,7 +24,10 @@ func (c *conn) page(ep *Endpoint, req *ws.Request) {
 
 // answer gives a response that is not a 101, and counts why.
 func (c *conn) answer(status int, contentType string, body []byte, headers string, why metrics.HandshakeFailure) {
-	c.edge().cell.HandshakeFailures[why].Add(1)
+	if ev := c.edge().refused(why); ev != nil {
+		ev.Int("status", status).Str("address", c.RemoteAddr()).Str("path", c.opening.path).
+			Str("origin", c.opening.origin).Msg("handshake refused")
+	}
 	c.respond(status, contentType, len(body), body, headers)
 }
 

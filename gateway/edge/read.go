@@ -112,7 +112,7 @@ func (e *Edge) onClose(nc *nbio.Conn, _ error) {
 	}
 	c.phase.Store(phaseClosed)
 	c.Detach()
-	e.addresses.leave(c)
+	e.addresses.leave(ownerOf(nc), e.now())
 	e.connections.Add(-1)
 }
 

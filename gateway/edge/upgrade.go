@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 	"sluice/gateway/session"
 	"sluice/gateway/ws"
@@ -13,6 +16,8 @@ import (
 type opening struct {
 	listener *listener
 	gathered []byte // the request so far, when it did not come in one piece
+
+	path, origin string // what was asked for, fit for a log; empty unless refusals are logged
 }
 
 // edge is where the connection came in, during the handshake.
@@ -37,6 +42,9 @@ func (c *conn) handshake(b []byte) (published bool) {
 			op.gathered = append([]byte(nil), b...)
 		}
 		return false
+	}
+	if c.edge().refusals.On(zerolog.DebugLevel) {
+		op.path, op.origin = sampled.Text(req.Path), sampled.Text(req.Origin)
 	}
 	ep := op.listener.route(req.Path)
 	switch {
