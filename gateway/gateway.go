@@ -43,7 +43,7 @@ type Gateway struct {
 	api       *api.Server
 	adminLn   net.Listener // nil: no admin listener
 
-	guard     *memoryGuard
+	guard *memoryGuard
 
 	full     atomic.Bool // the guard lets nobody in
 	ready    atomic.Bool

@@ -18,7 +18,7 @@ import (
 // what costs least first: new connections, then the longest queues, then the
 // newest connections.
 //
-// It looks once a second, and ten times while it is active. Under a memory limit
+// It looks once a second, and ten times when more than half is in use. Under a memory limit
 // the heap may come close to it and be mostly garbage, so it judges by what the
 // last collection found alive, and asks for a collection before it does
 // anything that its figure may be too old for.
@@ -33,8 +33,10 @@ type memoryGuard struct {
 	used atomic.Uint64 // a float64: the last figure, for the metric; 0: no limit
 
 	// Owned by run.
-	step int // how many of the steps are taken
-	last uint64
+	step  int    // how many of the steps are taken
+	cycle uint64 // the last collection that was judged by
+	looks int    // since then
+	pause int    // looks until what was shed has left
 }
 
 // relief is what the guard can do about it.
@@ -56,6 +58,14 @@ type memory struct {
 const (
 	guardInterval = time.Second
 	guardActive   = 100 * time.Millisecond
+	// guardAlert is the share of the limit, garbage included, from which it looks more often.
+	guardAlert = 0.5
+	// guardSettle is how many looks it takes until the memory of connections that
+	// were shed is free: their pollers close them, and pools let go of buffers.
+	guardSettle = 3
+	// guardStale is after how many looks without a collection it asks for one, to
+	// see that there is room again.
+	guardStale = 10
 	// guardSlack is how far below a step the figure has to fall before the step
 	// is taken back, so that the guard does not switch to and fro.
 	guardSlack = 0.05
@@ -63,44 +73,56 @@ const (
 
 // run guards until ctx is done.
 func (m *memoryGuard) run(ctx context.Context, shares func() config.Guard) {
-	t := time.NewTimer(guardInterval)
+	t := time.NewTimer(guardActive)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			wait := guardInterval
-			if m.look(shares()); m.step > 0 {
-				wait = guardActive
-			}
-			t.Reset(wait)
+			t.Reset(m.look(shares()))
 		}
 	}
 }
 
-// look samples the memory, and takes the steps that it asks for.
-func (m *memoryGuard) look(shares config.Guard) {
+// look samples the memory, takes the steps that it asks for, and says when to look again.
+func (m *memoryGuard) look(shares config.Guard) (next time.Duration) {
 	steps := [metrics.NumGuardSteps]float64{float64(shares.StopAccepting), float64(shares.ShedQueues), float64(shares.ShedNewest)}
 	now := m.read()
 	if now.limit == math.MaxInt64 || now.limit == 0 {
 		m.set(0, 0, 0)
 		m.used.Store(0)
-		return
+		return guardInterval
 	}
 	step := m.wanted(steps, now.share(now.alive))
-	if now.cycle == m.last && m.wanted(steps, now.share(now.held)) > step || step > 0 && step >= m.step {
-		m.collect() // some of it may be garbage; what was shed is
-		now = m.read()
-		step = m.wanted(steps, now.share(now.alive))
+	if m.looks++; now.cycle != m.cycle {
+		m.looks = 0
 	}
-	m.last = now.cycle
+	garbage := m.looks > 0 && m.wanted(steps, now.share(now.held)) > step
+	shed := step > int(metrics.GuardShedQueues) && m.pause <= 1
+	if garbage || shed || m.step > 0 && m.looks >= guardStale {
+		m.collect()
+		now = m.read()
+		m.looks, step = 0, m.wanted(steps, now.share(now.alive))
+	}
+	m.cycle = now.cycle
 	used := now.share(now.alive)
 	m.used.Store(math.Float64bits(used))
 	m.set(step, used, steps[max(step-1, 0)])
-	if step > int(metrics.GuardShedQueues) {
-		over := used - steps[metrics.GuardShedQueues] + guardSlack
-		if n := m.node.shedQueues(int64(over * float64(now.limit))); n > 0 {
+	next = guardInterval
+	if step > 0 || now.share(now.held) > guardAlert {
+		next = guardActive
+	}
+	if m.pause > 0 {
+		m.pause--
+	}
+	if step <= int(metrics.GuardShedQueues) || m.pause > 0 {
+		return next
+	}
+	m.pause = guardSettle
+	if at := steps[metrics.GuardShedQueues]; at > 0 {
+		over := used - at + guardSlack
+		if n := m.node.shedQueues(int64(math.Round(over * float64(now.limit)))); n > 0 {
 			m.log.Warn().Str("step", metrics.GuardShedQueues.String()).Int("closed", n).Float64("used", used).Msg("memory is short: closed slow clients")
 		}
 	}
@@ -109,6 +131,7 @@ func (m *memoryGuard) look(shares config.Guard) {
 			m.log.Warn().Str("step", metrics.GuardShedNewest.String()).Int("closed", n).Float64("used", used).Msg("memory is short: closed the newest clients")
 		}
 	}
+	return next
 }
 
 // share is n bytes as a part of the limit.
@@ -185,7 +208,13 @@ func readMemory() memory {
 
 // newGuard guards g.
 func (g *Gateway) newGuard(log zerolog.Logger) *memoryGuard {
-	return &memoryGuard{log: log, cell: g.metrics.Edge(), read: readMemory, collect: runtime.GC, node: parts{g}}
+	return &memoryGuard{log: log, cell: g.metrics.Edge(), read: readMemory, collect: collect, node: parts{g}}
+}
+
+// collect collects twice: buffers that wait in a pool survive the first time.
+func collect() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // parts is the gateway as the guard sees it.

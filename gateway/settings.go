@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"math"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -22,6 +24,7 @@ func hubSettings(cfg *config.Config) hub.Settings {
 		OutboxFrames:   cfg.Limits.OutboxFrames,
 		OutboxBytes:    int(cfg.Limits.OutboxBytes),
 		OutboxAge:      time.Duration(cfg.Limits.OutboxAge),
+		SocketBytes:    socketBytes(cfg.Guard.SocketQueues),
 		NodeQueueBytes: int64(cfg.Limits.NodeQueueBytes),
 		PingInterval:   time.Duration(cfg.Keepalive.PingInterval),
 		Timeout:        time.Duration(cfg.Keepalive.Timeout),
@@ -35,6 +38,15 @@ func hubSettings(cfg *config.Config) hub.Settings {
 			return hub.Namespace{}
 		},
 	}
+}
+
+// socketBytes is a share of the memory limit; 0 without one.
+func socketBytes(share config.Share) int64 {
+	limit := debug.SetMemoryLimit(-1)
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return int64(float64(share) * float64(limit))
 }
 
 func slowConsumer(c config.SlowConsumer) hub.SlowConsumer {

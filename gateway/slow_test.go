@@ -178,6 +178,11 @@ type sleeper struct {
 
 func (n *node) sleeper(t *testing.T) *sleeper {
 	t.Helper()
+	return sleep(t, n.Addresses()[0])
+}
+
+func sleep(t *testing.T, address string) *sleeper {
+	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) error {
 		var err error
 		failed := rc.Control(func(fd uintptr) {
@@ -185,7 +190,7 @@ func (n *node) sleeper(t *testing.T) *sleeper {
 		})
 		return errors.Join(failed, err)
 	}}
-	c, err := d.DialContext(within(t), "tcp", n.Addresses()[0])
+	c, err := d.DialContext(within(t), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -185,6 +185,9 @@ type Limits struct {
 // the Go runtime's memory limit (see engine.memory_limit); without one the guard
 // is off. What counts is what is in use, not what the next collection frees.
 type Guard struct {
+	// The share that messages may take that were copied for sockets which do not take them. Above it a client's write_queue
+	// counts as full and messages wait uncopied in its outbox. It holds at once, where the steps below look ten times a second. 0 = no limit.
+	SocketQueues Share `yaml:"socket_queues"`
 	// From this share on new connections get a 503, and readiness is off, until it is five
 	// hundredths lower. A share of engine.memory_limit, 0.1 to 1. 0 = never.
 	StopAccepting Share `yaml:"stop_accepting"`

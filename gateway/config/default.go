@@ -41,7 +41,7 @@ func Default() *Config {
 			OutboxBytes:                MiB,
 			OutboxAge:                  Duration(10 * time.Second),
 		},
-		Guard: Guard{StopAccepting: 0.85, ShedQueues: 0.92, ShedNewest: 0.97},
+		Guard: Guard{SocketQueues: 0.5, StopAccepting: 0.85, ShedQueues: 0.92, ShedNewest: 0.97},
 		Keepalive: Keepalive{
 			PingInterval: Duration(25 * time.Second),
 			Timeout:      Duration(60 * time.Second),

@@ -65,6 +65,7 @@ var docs = map[string]string{
 	"Limits.OutboxBytes":                "The same in bytes, 4KiB to 1GiB. A message counts in full for each client that it waits for, though they share one\ncopy. A larger message waits alone. 0 = no limit.",
 	"Limits.OutboxAge":                  "How old the oldest waiting message may get, and how long the socket of a client whose\npolicy is disconnect may take nothing, 1s to 1h; above it: slow_consumer. 0 = no limit.",
 	"Limits.NodeQueueBytes":             "Bytes that may wait for all clients of the node together; above it publishers are told \"busy\". 0 = no limit.",
+	"Guard.SocketQueues":                "The share that messages may take that were copied for sockets which do not take them. Above it a client's write_queue\ncounts as full and messages wait uncopied in its outbox. It holds at once, where the steps below look ten times a second. 0 = no limit.",
 	"Guard.StopAccepting":               "From this share on new connections get a 503, and readiness is off, until it is five\nhundredths lower. A share of engine.memory_limit, 0.1 to 1. 0 = never.",
 	"Guard.ShedQueues":                  "From this share on publishers are told \"busy\", and the clients for whom most waits are closed with 1013. 0 = never.",
 	"Guard.ShedNewest":                  "From this share on the newest connections are closed with 1013, one in a hundred at a time. 0 = never.",

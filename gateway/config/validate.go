@@ -125,6 +125,7 @@ func (l *loader) limits(c *Config) {
 
 // guard checks the shares: each step comes at the one before or above it.
 func (l *loader) guard(g Guard) {
+	l.check(g.SocketQueues == 0 || g.SocketQueues >= 0.01 && g.SocketQueues <= 1, "guard.socket_queues", fmt.Sprintf("must be 0 or 0.01 to 1, not %v", g.SocketQueues))
 	steps := []struct {
 		key string
 		at  Share

@@ -55,7 +55,7 @@ func (sh *shard) serve(r *run) {
 // hot: per subscriber one look at its state and one Send.
 func (sh *shard) sendSlice(r *run, end int) {
 	b := &r.batch
-	limit := int32(sh.hub.settings.Load().WriteQueue - len(b.bytes))
+	limit := int32(sh.writeQueue() - len(b.bytes))
 	writes := 0
 	for r.cursor < end {
 		e := &r.subs[r.cursor]
@@ -100,7 +100,7 @@ func (sh *shard) sendOne(r *run, e *entry) {
 	}
 	if whole && s.out == nil && s.flags&flagHeld == 0 && !(sh.gather && s.several()) {
 		q := int(s.queued.Load())
-		if q == 0 || q+len(bytes) <= sh.hub.settings.Load().WriteQueue {
+		if q == 0 || q+len(bytes) <= sh.writeQueue() {
 			s.conn.Send(bytes)
 			sh.sent(1, len(frames), len(bytes))
 			return

@@ -60,6 +60,9 @@ type Settings struct {
 	// OutboxAge is how old the oldest of them may get, and how long the socket of
 	// a subscriber whose policy is SlowDisconnect may take nothing; 0 is no bound.
 	OutboxAge time.Duration
+	// SocketBytes bounds the bytes that wait for sockets of all subscribers, which
+	// are copies: above it WriteQueue counts as 0; 0 is no bound.
+	SocketBytes int64
 	// NodeQueueBytes bounds all bytes that wait on this node, in inboxes, outboxes and for sockets; 0 is no bound.
 	NodeQueueBytes int64
 	// PingInterval is how long a client may be silent before it is pinged; 0 never pings.

@@ -103,6 +103,28 @@ func TestL5OutboxAge(t *testing.T) {
 	}
 }
 
+// L7: when too many bytes are copied for sockets, no more are: messages wait in
+// outboxes, for those alone who do not read, and nothing is lost.
+func TestL7SocketBytes(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Settings.SocketBytes = 30 })
+	slow, quick := r.client("a"), r.client("a")
+	overrun(r, slow, 20)
+	if n := r.shards[0].socketBytes.Load(); n > 30+14 {
+		t.Errorf("%d bytes were copied, want hardly more than 30", n)
+	}
+	if n := len(quick.messages()); n != 20 {
+		t.Errorf("the quick one got %d messages, want 20", n)
+	}
+	slow.unblock()
+	r.settled()
+	if n := len(slow.messages()); n != 20 {
+		t.Errorf("the slow one got %d messages, want 20", n)
+	}
+	if n := r.shards[0].socketBytes.Load(); n != 0 {
+		t.Errorf("%d bytes still count", n)
+	}
+}
+
 // stuck is a socket that takes nothing, and keeps no copies either.
 type stuck struct {
 	sub     Subscriber

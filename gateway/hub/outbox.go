@@ -180,9 +180,9 @@ func (sh *shard) flush(s *Subscriber) {
 	if s.out == nil || s.flags&(flagGone|flagHeld) != 0 {
 		return
 	}
-	limit := sh.hub.settings.Load().WriteQueue
 	o := s.out
 	for o.len() > 0 {
+		limit := sh.writeQueue()
 		queued := int(s.queued.Load())
 		room := min(limit-queued, sh.batchBytes)
 		n, messages, size := 0, 0, 0

@@ -28,6 +28,7 @@ type shard struct {
 	// Shared.
 	attached    atomic.Int64 // connections
 	goodbyes    atomic.Int64 // of them, those that were sent a close frame
+	socketBytes atomic.Int64 // bytes waiting for sockets
 	queuedBytes atomic.Int64 // bytes waiting for sockets, plus those referenced by outboxes
 
 	// Owned by the shard's goroutine.
@@ -67,7 +68,17 @@ func (sh *shard) post(it item) {
 }
 
 // lowWater is where a queue counts as low again.
-func (sh *shard) lowWater() int { return sh.hub.settings.Load().WriteQueue / 2 }
+func (sh *shard) lowWater() int { return sh.writeQueue() / 2 }
+
+// writeQueue is how many bytes may wait for one socket at this moment: none
+// more, when too many wait for all of them.
+func (sh *shard) writeQueue() int {
+	set := sh.hub.settings.Load()
+	if set.SocketBytes > 0 && sh.socketBytes.Load() >= set.SocketBytes/int64(len(sh.hub.shards)) {
+		return 0
+	}
+	return set.WriteQueue
+}
 
 // loop is the shard's goroutine: it takes what gathered in the inbox, serves
 // one slice of each run that has something to send, and begins again; it
@@ -268,7 +279,9 @@ func (sh *shard) detach(s *Subscriber) {
 	if s.out != nil {
 		sh.empty(s, metrics.DropConnectionLost)
 	}
-	sh.queuedBytes.Add(-int64(s.queued.Swap(0)))
+	left := int64(s.queued.Swap(0))
+	sh.socketBytes.Add(-left)
+	sh.queuedBytes.Add(-left)
 	sh.attached.Add(-1)
 	sh.slots.put(s.chunk, s.slot)
 }

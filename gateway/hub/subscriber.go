@@ -58,6 +58,7 @@ func (h *Hub) Attach(s *Subscriber, conn Conn, v Variant) {
 	s.conn, s.shard, s.variant = conn, sh, v
 	s.chunk, s.slot = sh.slots.take()
 	s.touch()
+	sh.socketBytes.Add(int64(s.queued.Load()))
 	sh.queuedBytes.Add(int64(s.queued.Load())) // the end of the handshake, if it did not fit into the socket
 	sh.attached.Add(1)
 	if s.queued.Load() > 0 {
@@ -117,6 +118,7 @@ func (s *Subscriber) Queued() int { return int(s.queued.Load()) }
 func (s *Subscriber) Queue(n int) {
 	s.queued.Add(int32(n))
 	if s.shard != nil {
+		s.shard.socketBytes.Add(int64(n))
 		s.shard.queuedBytes.Add(int64(n))
 		s.shard.stalls.add(s)
 	}
@@ -131,6 +133,7 @@ func (s *Subscriber) Wrote(n int) (left int) {
 	if s.shard == nil {
 		return int(l)
 	}
+	s.shard.socketBytes.Add(int64(-n))
 	s.shard.queuedBytes.Add(int64(-n))
 	s.touch() // the peer takes what it is sent: it is alive
 	if s.state.Load()&stateMoved == 0 {
