@@ -44,7 +44,7 @@ type relief interface {
 	setFull(full bool)
 	setBusy(busy bool)
 	shedQueues(bytes int64) (closed int)
-	shedNewest() (closed int)
+	shedNewest(share float64) (closed int)
 }
 
 // memory is what the runtime says, in bytes.
@@ -127,7 +127,9 @@ func (m *memoryGuard) look(shares config.Guard) (next time.Duration) {
 		}
 	}
 	if step > int(metrics.GuardShedNewest) {
-		if n := m.node.shedNewest(); n > 0 {
+		// If all of it were the connections' memory, closing this share of them would do.
+		over := used - steps[metrics.GuardShedNewest] + guardSlack
+		if n := m.node.shedNewest(over / used); n > 0 {
 			m.log.Warn().Str("step", metrics.GuardShedNewest.String()).Int("closed", n).Float64("used", used).Msg("memory is short: closed the newest clients")
 		}
 	}
@@ -232,7 +234,7 @@ func (p parts) shedQueues(bytes int64) int {
 	return closed
 }
 
-// shedNewest closes one connection in a hundred, and one at least.
-func (p parts) shedNewest() int {
-	return p.g.hub.ShedNewest(p.g.hub.Stats().Connections/100 + 1)
+// shedNewest closes a share of the connections, and one at least.
+func (p parts) shedNewest(share float64) int {
+	return p.g.hub.ShedNewest(int(share*float64(p.g.hub.Stats().Connections)) + 1)
 }

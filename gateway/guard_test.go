@@ -34,8 +34,8 @@ func (f *fakeNode) shedQueues(bytes int64) int {
 	return 1
 }
 
-func (f *fakeNode) shedNewest() int {
-	f.did = append(f.did, "newest")
+func (f *fakeNode) shedNewest(share float64) int {
+	f.did = append(f.did, fmt.Sprintf("newest %.3f", share))
 	return 1
 }
 
@@ -70,7 +70,7 @@ func TestL7Steps(t *testing.T) {
 		{930, 0, []string{"collect", "full", "busy", "queues 60"}},
 		{980, 0, []string{"full", "busy"}}, // what was shed is on its way
 		{980, 0, []string{"full", "busy"}},
-		{980, 0, []string{"collect", "full", "busy", "queues 110", "newest"}},
+		{980, 0, []string{"collect", "full", "busy", "queues 110", "newest 0.061"}},
 		{860, 0, []string{"full"}},
 		{100, 0, nil},
 	} {

@@ -89,6 +89,31 @@ func FuzzString(f *testing.F) {
 	})
 }
 
+// L10: a request that two readers could understand in two ways is refused: keys
+// that are given twice, numbers for strings, unknown fields, another case, and
+// what is nested deeper than 32 levels.
+func TestL10Strict(t *testing.T) {
+	for _, s := range []string{
+		`{"channel":"a","channel":"b","text":"x"}`,
+		`{"channel":"a","\u0063hannel":"b","text":"x"}`,
+		`{"channel":"a","text":"x","text":"y"}`,
+		`{"channel":1,"text":"x"}`,
+		`{"channel":["a"],"text":"x"}`,
+		`{"channel":null,"text":"x"}`,
+		`{"channel":"a","text":1}`,
+		`{"channel":"a","text":"x","admin":true}`,
+		`{"Channel":"a","text":"x"}`,
+		`{"channel":"a","data":` + nested(40) + `}`,
+	} {
+		if _, p := decodePublish([]byte(s)); p == nil {
+			t.Errorf("accepted: %.80s", s)
+		}
+	}
+	if _, p := decodePublish([]byte(`{"channel":"a","data":` + nested(20) + `}`)); p != nil {
+		t.Errorf("refused: %v", p)
+	}
+}
+
 // FuzzPublish compares the decoder with encoding/json's: it never accepts what
 // that refuses, and never reads anything else from it.
 func FuzzPublish(f *testing.F) {

@@ -193,7 +193,7 @@ type Guard struct {
 	StopAccepting Share `yaml:"stop_accepting"`
 	// From this share on publishers are told "busy", and the clients for whom most waits are closed with 1013. 0 = never.
 	ShedQueues Share `yaml:"shed_queues"`
-	// From this share on the newest connections are closed with 1013, one in a hundred at a time. 0 = never.
+	// From this share on the newest connections are closed with 1013, as many as the share is above it. 0 = never.
 	ShedNewest Share `yaml:"shed_newest"`
 }
 

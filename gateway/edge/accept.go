@@ -214,7 +214,9 @@ func (l *listener) dropSpare() {
 func (l *listener) add(fd int, o *owner) error {
 	e := l.edge
 	nc := e.layout.adopt(fd, o)
-	c := &conn{nc: nc, opening: &opening{listener: l}}
+	op := &opening{listener: l}
+	c := &conn{nc: nc, opening: op}
+	op.conn.Store(c)
 	// Whoever takes nc's lock later sees c as it is now: epoll is no
 	// synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)
@@ -226,7 +228,7 @@ func (l *listener) add(fd int, o *owner) error {
 		return err // nbio has closed it
 	}
 	e.timeouts.mu.Lock()
-	e.timeouts.queue.Add(e.now()+e.settings.Load().HandshakeTimeout.Milliseconds(), c)
+	e.timeouts.queue.Add(e.now()+e.settings.Load().HandshakeTimeout.Milliseconds(), op)
 	e.timeouts.mu.Unlock()
 	return nil
 }

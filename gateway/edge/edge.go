@@ -103,7 +103,7 @@ type Edge struct {
 type handshakeTimeouts struct {
 	// Guarded by mu.
 	mu    sync.Mutex
-	queue deadline.Queue[*conn]
+	queue deadline.Queue[*opening]
 }
 
 // handshakeGrain is how exact handshake timeouts are.
@@ -254,10 +254,14 @@ func (e *Edge) expire() {
 	now := e.now()
 	for {
 		e.timeouts.mu.Lock()
-		c, ok := e.timeouts.queue.Expired(now)
+		op, ok := e.timeouts.queue.Expired(now)
 		e.timeouts.mu.Unlock()
 		if !ok {
 			return
+		}
+		c := op.conn.Load()
+		if c == nil {
+			continue
 		}
 		if e.leave(c, phaseDiscard) {
 			if ev := e.refused(metrics.HandshakeTimeout); ev != nil {

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -16,6 +17,10 @@ import (
 type opening struct {
 	listener *listener
 	gathered []byte // the request so far, when it did not come in one piece
+
+	// conn is whom the handshake's deadline is for; nil once it is a WebSocket, so
+	// that one which ends then is not kept, with what it had read, until the deadline.
+	conn atomic.Pointer[conn]
 
 	path, origin string // what was asked for, fit for a log; empty unless refusals are logged
 }
@@ -92,6 +97,7 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	if !e.leave(c, phaseOpen) {
 		return false // timed out or lost meanwhile
 	}
+	c.opening.conn.Store(nil)
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
 	first := append(ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, ""), ep.Greeting...)

@@ -44,8 +44,14 @@ func (sh *shard) close(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	sh.goodbye(s, f, reason)
 }
 
-// goodbye queues the last frame.
+// goodbye queues the last frame, and gives the peer time to answer it.
 func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
+	sh.closing.Add(int64(sh.hub.now.Load()+ticks(sh.hub.settings.Load().CloseTimeout)), s)
+	sh.lastWords(s, f, reason)
+}
+
+// lastWords queues the last frame.
+func (sh *shard) lastWords(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	sh.logClose(s, reason)
 	if f == nil {
 		f = NewFrame(sh.hub.codecs[s.variant].Close[reason])
@@ -53,7 +59,6 @@ func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	s.flags |= flagClosing
 	sh.goodbyes.Add(1)
 	s.reason = uint8(reason)
-	sh.closing.Add(int64(sh.hub.now.Load()+ticks(sh.hub.settings.Load().CloseTimeout)), s)
 	if s.out == nil && s.flags&flagHeld == 0 {
 		s.conn.Send(f.bytes)
 		s.conn.Finish()

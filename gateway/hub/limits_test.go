@@ -235,7 +235,7 @@ func TestL7ShedNewest(t *testing.T) {
 	}
 	r.settled()
 	for i, c := range all {
-		if last := i >= 14; c.finished != last || c.aborted {
+		if last := i >= 14; c.finished != last || c.aborted != last {
 			t.Errorf("connection %d: finished %v, aborted %v", i, c.finished, c.aborted)
 		}
 	}

@@ -87,7 +87,8 @@ func (h *Hub) ShedNewest(n int) (closed int) {
 }
 
 // shed closes s for want of memory: what waits in its outbox is let go, and the
-// connection is cut where its queue would keep the close frame.
+// connection is cut as soon as the close frame is with the kernel, or behind a
+// queue that will never get there. Nothing keeps it until a deadline.
 func (sh *shard) shed(s *Subscriber) {
 	if s.flags&flagClosing != 0 {
 		s.conn.Abort()
@@ -96,12 +97,9 @@ func (sh *shard) shed(s *Subscriber) {
 	if s.out != nil && s.flags&flagHeld == 0 {
 		sh.empty(s, metrics.DropMemory)
 	}
-	stuck := s.queued.Load() > 0
 	sh.leaveAll(s)
-	sh.goodbye(s, nil, metrics.CloseMemory)
-	if stuck {
-		s.conn.Abort()
-	}
+	sh.lastWords(s, nil, metrics.CloseMemory)
+	s.conn.Abort()
 }
 
 // find is the attached subscriber of an ID of this shard, or nil.

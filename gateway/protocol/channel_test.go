@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,36 @@ func TestCheckChannelIsPrintable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// L9: an accepted name is one string everywhere: printable ASCII, no pattern of
+// a broker, no other spelling in a URL that means it and is accepted too, at most
+// 16 segments, none of them empty, and nothing that belongs to the system.
+func FuzzChannelName(f *testing.F) {
+	for _, s := range []string{"a..b", ".a", "a.", "%2e", "A", "a", "a*", "a.>", "#", "+", "$stats", "_x", "a%2eb", "\u0430", "a\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if CheckChannel(name, 255) != nil {
+			return
+		}
+		for _, c := range []byte(name) {
+			if c <= ' ' || c > '~' || strings.IndexByte("*>#+%?&=\"\\", c) >= 0 {
+				t.Errorf("%q is accepted with %q in it", name, c)
+			}
+		}
+		segments := strings.Split(name, ".")
+		if len(segments) > MaxSegments || slices.Contains(segments, "") || name[0] == '$' || name[0] == '_' {
+			t.Errorf("%q is accepted", name)
+		}
+		if strings.Join(segments, ".") != name {
+			t.Errorf("%q does not come back from its segments", name)
+		}
+		got, err := RawChannels("channel=" + name)
+		if err != nil || len(got) != 1 || got[0] != name {
+			t.Errorf("%q is %q, %v in a URL", name, got, err)
+		}
+	})
 }
 
 func TestMatch(t *testing.T) {
