@@ -41,7 +41,8 @@ func (f *fakeNode) shedNewest(share float64) int {
 
 func (f *fakeNode) guard() (*memoryGuard, *metrics.Cell, *bytes.Buffer) {
 	cell, log := metrics.NewSet(0).Edge(), new(bytes.Buffer)
-	return &memoryGuard{log: zerolog.New(log), cell: cell, node: f,
+	return &memoryGuard{
+		log: zerolog.New(log), cell: cell, node: f,
 		read: func() memory {
 			m := f.memory
 			m.held = m.alive + f.garbage

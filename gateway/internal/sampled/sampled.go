@@ -45,7 +45,7 @@ func (l *Log) Event(level zerolog.Level, i int) *zerolog.Event {
 		return nil
 	}
 	k := &l.kinds[i]
-	if !k.take(uint32(time.Since(l.start) / time.Second)) {
+	if !k.take(uint64(time.Since(l.start) / time.Second)) {
 		k.muted.Add(1)
 		return nil
 	}
@@ -62,17 +62,17 @@ func (l *Log) On(level zerolog.Level) bool {
 }
 
 // take counts a line in a second, unless there were enough.
-func (k *kind) take(second uint32) bool {
+func (k *kind) take(second uint64) bool {
 	for {
 		old := k.window.Load()
 		n := uint32(old)
-		if uint32(old>>32) != second {
+		if old>>32 != second {
 			n = 0
 		}
 		if n >= PerSecond {
 			return false
 		}
-		if k.window.CompareAndSwap(old, uint64(second)<<32|uint64(n+1)) {
+		if k.window.CompareAndSwap(old, second<<32|uint64(n+1)) {
 			return true
 		}
 	}
