@@ -172,7 +172,7 @@ type Limits struct {
 	// Messages that wait for one slow client beyond write_queue, 1 to 1000000; above it: slow_consumer.
 	OutboxFrames int `yaml:"outbox_frames"`
 	// The same in bytes, 4KiB to 1GiB. A message counts in full for each client that it waits for, though they share one
-	// copy. A larger message waits alone. 0 = no limit.
+	// copy: so this may be large. A larger message waits alone. 0 = no limit.
 	OutboxBytes Size `yaml:"outbox_bytes"`
 	// How old the oldest waiting message may get, and how long the socket of a client whose
 	// policy is disconnect may take nothing, 1s to 1h; above it: slow_consumer. 0 = no limit.

@@ -38,7 +38,7 @@ func Default() *Config {
 			ChannelNameBytes:           255,
 			WriteQueue:                 128 * KiB,
 			OutboxFrames:               1024,
-			OutboxBytes:                MiB,
+			OutboxBytes:                16 * MiB,
 			OutboxAge:                  Duration(10 * time.Second),
 		},
 		Guard: Guard{SocketQueues: 0.5, StopAccepting: 0.85, ShedQueues: 0.92, ShedNewest: 0.97},

@@ -62,7 +62,7 @@ var docs = map[string]string{
 	"Limits.ChannelNameBytes":           "Length of a channel name in bytes, 1 to 4096.",
 	"Limits.WriteQueue":                 "Bytes given to a socket that it has not taken yet, 4KiB to 1GiB; above it messages wait in the outbox.",
 	"Limits.OutboxFrames":               "Messages that wait for one slow client beyond write_queue, 1 to 1000000; above it: slow_consumer.",
-	"Limits.OutboxBytes":                "The same in bytes, 4KiB to 1GiB. A message counts in full for each client that it waits for, though they share one\ncopy. A larger message waits alone. 0 = no limit.",
+	"Limits.OutboxBytes":                "The same in bytes, 4KiB to 1GiB. A message counts in full for each client that it waits for, though they share one\ncopy: so this may be large. A larger message waits alone. 0 = no limit.",
 	"Limits.OutboxAge":                  "How old the oldest waiting message may get, and how long the socket of a client whose\npolicy is disconnect may take nothing, 1s to 1h; above it: slow_consumer. 0 = no limit.",
 	"Limits.NodeQueueBytes":             "Bytes that may wait for all clients of the node together; above it publishers are told \"busy\". 0 = no limit.",
 	"Guard.SocketQueues":                "The share that messages may take that were copied for sockets which do not take them. Above it a client's write_queue\ncounts as full and messages wait uncopied in its outbox. It holds at once, where the steps below look ten times a second. 0 = no limit.",

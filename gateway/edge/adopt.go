@@ -43,7 +43,11 @@ func layoutOf() (layout, error) {
 
 // adopt makes an nbio.Conn of an accepted, non-blocking TCP socket.
 func (l layout) adopt(fd int, o *owner) *nbio.Conn {
-	nc := &(&socket{owner: o}).Conn
+	s := new(socket)
+	if o != nil {
+		s.owner = o // by itself: a write of the whole would be one of nbio's fields, too
+	}
+	nc := &s.Conn
 	*(*int)(unsafe.Add(unsafe.Pointer(nc), l.fd)) = fd
 	*(*nbio.ConnType)(unsafe.Add(unsafe.Pointer(nc), l.typ)) = nbio.ConnTypeTCP
 	return nc
