@@ -175,7 +175,7 @@ func TestL7SlowReadersAgainstLittleMemory(t *testing.T) {
 		}
 	}
 	t.Logf("%d MiB at most, %d of %d publications accepted", most>>20, accepted, rounds)
-	if most > limit*5/4 {
+	if most > limit*5/4 && !raceEnabled { // the race detector keeps shadows of memory
 		t.Errorf("%d MiB of anonymous memory, the limit is %d MiB", most>>20, limit>>20)
 	}
 	eventually(t, "the client that reads to have them all", func() bool { return got.Load() == accepted })
@@ -219,7 +219,7 @@ func TestL7ConnectionsAgainstLittleMemory(t *testing.T) {
 	})
 	eventually(t, "closed connections", func() bool { return p.metric(t, `session_closed_connections_total{reason="memory"}`) > 0 })
 	t.Logf("%d MiB at most, %v refused, %v closed", most>>20, refused(), p.metric(t, `session_closed_connections_total{reason="memory"}`))
-	eventually(t, "memory below the limit", func() bool { return p.anonymous(t) < limit })
+	eventually(t, "memory below the limit", func() bool { return p.anonymous(t) < limit || raceEnabled })
 	for _, c := range open {
 		_ = c.Close()
 	}
