@@ -16,6 +16,7 @@ var churnScenario = Scenario{
 			bad("to wait for messages, churn needs a publish rate")
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return newChurn(r) },
 }
 
@@ -42,20 +43,21 @@ func newChurn(r *run) *churn {
 	c := &churn{
 		run:      r,
 		channels: ch,
-		got:      make([]int, r.plan.Connections),
-		begunAt:  make([]int64, r.plan.Connections),
+		got:      make([]int, r.share.count(r.plan.Connections)),
+		begunAt:  make([]int64, r.share.count(r.plan.Connections)),
 		from:     1<<63 - 1,
 	}
 	if r.plan.PublishRate > 0 {
 		c.publishers = make([]publisher, ch.n)
 		for i := range c.publishers {
-			c.publishers[i] = publisher{conn: r.plan.Connections + i, channel: i, flight: newFlight()}
+			n := r.plan.Connections + i
+			c.publishers[i] = publisher{conn: r.share.index(n), own: r.share.owns(n), channel: i, flight: newFlight()}
 		}
 		if r.plan.Messages == 0 {
 			r.plan.Messages = 1
 		}
 	}
-	c.check = newChecker(r.plan.Connections, 0)
+	c.check = newChecker(len(c.got), 0)
 	r.each = &c.cycle
 	r.result.Operation = "cycle"
 	return c
@@ -63,7 +65,7 @@ func newChurn(r *run) *churn {
 
 func (c *churn) execute() (err error) {
 	n := c.plan.Connections
-	if c.swarm, err = newSwarm(c.plan, c.clock, n+len(c.publishers), c); err != nil {
+	if err = c.assemble(n+len(c.publishers), c); err != nil {
 		return err
 	}
 	c.swarm.channel = func(i int) int {
@@ -73,15 +75,17 @@ func (c *churn) execute() (err error) {
 		return c.channels.of(i)
 	}
 	for i := range c.publishers {
-		c.publishers[i].over(c.plan, c.swarm)
+		if c.publishers[i].own {
+			c.publishers[i].over(c.plan, c.swarm)
+		}
 	}
 	if err := c.mustDialAll(n, n+len(c.publishers)); err != nil {
 		return err
 	}
 	c.handshakes.reset()
 	c.result.Opened = 0
-	c.want = n
-	for i := n - 1; i >= 0; i-- {
+	c.want = len(c.got)
+	for i := len(c.got) - 1; i >= 0; i-- {
 		c.ready = append(c.ready, i)
 	}
 	return c.turnover()
@@ -89,10 +93,13 @@ func (c *churn) execute() (err error) {
 
 // turnover is the whole run: warm-up and window.
 func (c *churn) turnover() error {
+	begun, err := c.meetTime("start")
+	if err != nil {
+		return err
+	}
 	var (
 		arrivals     = Pacer{Rate: c.plan.ConnectRate}
 		publishes    = Pacer{Rate: c.plan.PublishRate}
-		begun        = c.clock.now()
 		from         = begun + int64(c.plan.Warmup)
 		to           = from + int64(c.plan.Duration)
 		came, sent   uint64
@@ -103,9 +110,9 @@ func (c *churn) turnover() error {
 		fail         error
 	)
 	c.enter("warming up", from)
-	err := c.loop(func(now int64) (bool, time.Duration) {
+	err = c.loop(func(now int64) (bool, time.Duration) {
 		c.done = c.cycles
-		if c.cycles != seen {
+		if c.cycles != seen || len(c.ready) == len(c.got) {
 			seen, progress = c.cycles, now
 		}
 		if c.from > now && now >= from {
@@ -116,7 +123,7 @@ func (c *churn) turnover() error {
 			c.enter("measuring", to)
 		}
 		elapsed, wait := time.Duration(now-begun), maxWait
-		due := arrivals.Due(elapsed)
+		due := c.share.due(arrivals, elapsed)
 		for len(c.ready) > 0 && came < due && fail == nil {
 			i := c.ready[len(c.ready)-1]
 			c.ready = c.ready[:len(c.ready)-1]
@@ -126,11 +133,14 @@ func (c *churn) turnover() error {
 			fail = c.swarm.open(i)
 		}
 		if came >= due {
-			wait = min(wait, arrivals.Planned(came)-elapsed)
+			wait = min(wait, c.share.planned(arrivals, came)-elapsed)
 		}
 		if len(c.publishers) > 0 {
 			for due := publishes.Due(elapsed); sent < due; sent++ {
 				p := int(sent % uint64(len(c.publishers)))
+				if !c.publishers[p].own {
+					continue
+				}
 				c.scratch = c.publishers[p].publish(c.plan, c.scratch, begun+int64(publishes.Planned(sent)), p, 0)
 			}
 			for p := range c.publishers {
@@ -157,7 +167,7 @@ func (c *churn) turnover() error {
 		r.ServerCPU, r.ClientCPU = spent.server, spent.client
 	}
 	for p := range c.publishers {
-		c.result.Published += c.publishers[p].seq
+		c.result.Published += c.publishers[p].seq // 0 of those of other processes
 	}
 	c.result.Faults = c.check.faults
 	c.result.Handshake, _ = c.handshakes.quantiles()
@@ -184,7 +194,7 @@ func (c *churn) message(i int, b []byte, _ int64) {
 	case !ok || s.publisher >= len(c.publishers):
 		c.check.faults.Corrupt++
 		return
-	case c.channels.n > 1 && c.channels.of(i) != s.publisher:
+	case c.channels.n > 1 && c.channels.of(c.share.number(i)) != s.publisher:
 		c.check.faults.Misrouted++
 		return
 	}
@@ -196,7 +206,7 @@ func (c *churn) message(i int, b []byte, _ int64) {
 
 func (c *churn) closed(i int, was state, code uint16, err error) {
 	if i >= len(c.got) {
-		c.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", i-len(c.got), code)
+		c.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", c.share.number(i)-c.plan.Connections, code)
 		return
 	}
 	c.check.forget(i)

@@ -18,6 +18,7 @@ var connectScenario = Scenario{
 			last = n
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return &connect{run: r} },
 }
 
@@ -36,8 +37,8 @@ func (c *connect) again(int, int64) bool      { return true }
 
 func (c *connect) execute() error {
 	r, res := c.run, c.run.result
-	var err error
-	if r.swarm, err = newSwarm(r.plan, r.clock, r.plan.Connections, c); err != nil {
+	err := r.assemble(r.plan.Connections, c)
+	if err != nil {
 		return err
 	}
 	r.swarm.channel = channelsOf(r.plan).of
@@ -76,6 +77,9 @@ func (c *connect) execute() error {
 
 // dial opens [from, to) and adds up what that took.
 func (c *connect) dial(from, to int) error {
+	if _, err := meet(c.run, "step", struct{}{}); err != nil { // the memory was read
+		return err
+	}
 	before, err := c.usage()
 	if err != nil {
 		return err

@@ -7,29 +7,45 @@ import (
 )
 
 const (
-	// maxDialing bounds the handshakes under way, well below a listener's backlog.
+	// maxDialing bounds the handshakes under way, in all processes, well below a
+	// listener's backlog.
 	maxDialing = 256
 	// dialPatience is how long no handshake may complete before the phase is given up.
 	dialPatience = 10 * time.Second
 )
 
-// dialAll opens the connections [from, to) at the plan's rate and waits for
-// them. That some fail is not an error here: they are counted.
+// dialAll opens the connections numbered [from, to) at the plan's rate and waits
+// for them, in all processes. That some fail is not an error here: they are counted.
 func (r *run) dialAll(from, to int) error {
 	r.enter("connecting", 0)
+	begun, err := r.meetTime("dial")
+	if err != nil {
+		return err
+	}
+	if err := r.dialShare(begun, from, to); err != nil {
+		return err
+	}
+	_, err = meet(r, "connected", struct{}{})
+	return err
+}
+
+// dialShare is dialAll for this process: connection n is due n - from events after begun.
+func (r *run) dialShare(begun int64, number, end int) error {
+	from, to := r.share.count(number), r.share.count(end)
 	r.want = to
 	var (
 		pacer    = Pacer{Rate: r.plan.ConnectRate}
-		begun    = r.clock.now()
-		progress = begun
+		progress = r.clock.now()
 		next     = from
 		seen     = -1
 		failure  error
+		at       = func(i int) uint64 { return uint64(r.share.number(i) - number) } // index i's place in the plan
+		limit    = max(8, maxDialing/r.share.parts())
 	)
 	settled := func() int { return r.result.Opened + r.result.Failed }
 	before := settled()
 	err := r.loop(func(now int64) (bool, time.Duration) {
-		if settled() != seen {
+		if settled() != seen || r.swarm.dialing() == 0 {
 			seen, progress = settled(), now
 		}
 		if now-progress > int64(dialPatience) {
@@ -37,7 +53,7 @@ func (r *run) dialAll(from, to int) error {
 			return true, 0
 		}
 		due := pacer.Due(time.Duration(now - begun))
-		for next < to && uint64(next-from) < due && r.swarm.dialing() < maxDialing {
+		for next < to && at(next) < due && r.swarm.dialing() < limit {
 			if err := r.swarm.open(next); err != nil {
 				r.failed(err)
 			}
@@ -46,10 +62,10 @@ func (r *run) dialAll(from, to int) error {
 		if next == to {
 			return settled()-before >= to-from, maxWait
 		}
-		if uint64(next-from) < due {
+		if at(next) < due {
 			return false, maxWait // a handshake must end first
 		}
-		return false, time.Duration(begun + int64(pacer.Planned(uint64(next-from))) - now)
+		return false, time.Duration(begun + int64(pacer.Planned(at(next))) - now)
 	})
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func (s *swarm) progress(i int, now int64) {
 		s.scratch = s.scratch[:0]
 		var text []byte
 		for _, t := range s.talk.join {
-			text = t.append(text[:0], i, s.channelOf(i), nil)
+			text = t.append(text[:0], s.share.number(i), s.channelOf(i), nil)
 			s.scratch = appendMasked(s.scratch, ws.Text, text)
 		}
 		s.send(i, s.scratch)
@@ -94,12 +94,12 @@ func (s *swarm) joined(i int, now int64) {
 	s.handler.opened(i, now, now-c.since)
 }
 
-// channelOf is the number of the channel of connection i.
+// channelOf is the number of the channel of the connection with index i.
 func (s *swarm) channelOf(i int) int {
 	if s.channel == nil {
 		return 0
 	}
-	return s.channel(i)
+	return s.channel(s.share.number(i))
 }
 
 // message takes a whole message of connection i.

@@ -20,6 +20,12 @@ var fanoutScenario = Scenario{
 			bad("%d channels need as many connections", p.Channels)
 		}
 	},
+	share: func(p *Plan) string {
+		if p.Window > 0 {
+			return "a closed loop (--window) runs in one process only: no process sees when a message has reached all subscribers"
+		}
+		return ""
+	},
 	start: func(r *run) executor { return newFanout(r) },
 }
 
@@ -33,7 +39,8 @@ type fanout struct {
 	publishers []publisher
 	check      *checker
 	verify     *verifier
-	alive      []int // open subscribers by channel
+	alive      []int  // open subscribers of this process by channel
+	most       uint64 // messages that a publisher of another process may have sent
 	scratch    []byte
 	batch      []stamp // the messages of the last read that was taken apart
 	repeatable bool    // every one of them was right, and of its channel
@@ -43,9 +50,10 @@ type fanout struct {
 	delivery   counter
 	last       counter
 	sendLag    counter
-	deliveries uint64 // all phases
-	arrived    int64  // when the last delivery came
-	completed  int    // closed loop: messages to be followed by another
+	idleLag    counter // the same of messages that other processes send
+	deliveries uint64  // all phases
+	arrived    int64   // when the last delivery came
+	completed  int     // closed loop: messages to be followed by another
 	broken     error
 	counted    uint64 // deliveries when the window opened
 	windowAt   int64
@@ -65,25 +73,29 @@ func newFanout(r *run) *fanout {
 		run:        r,
 		channels:   ch,
 		publishers: make([]publisher, r.plan.Publishers),
-		check:      newChecker(r.plan.Connections*ch.columns, 1),
+		check:      newChecker(r.share.count(r.plan.Connections)*ch.columns, 1),
 		verify:     newVerifier(r.plan.Size),
 		alive:      make([]int, ch.n),
 		from:       1<<63 - 1,
 	}
 	for i := range f.publishers {
-		f.publishers[i] = publisher{conn: i, channel: ch.target(i), column: ch.column(i), flight: newFlight()}
+		f.publishers[i] = publisher{conn: r.share.index(i), own: r.share.owns(i), channel: ch.target(i), column: ch.column(i), flight: newFlight()}
 	}
+	f.most = (f.total()-1)/uint64(len(f.publishers)) + 1
 	r.each = &f.delivery
 	r.result.Operation = "delivery"
 	return f
 }
 
 func (f *fanout) execute() (err error) {
-	if f.swarm, err = newSwarm(f.plan, f.clock, f.plan.Connections, f); err != nil {
+	if err = f.assemble(f.plan.Connections, f); err != nil {
 		return err
 	}
 	f.swarm.channel = f.channels.of
 	for i := range f.publishers {
+		if !f.publishers[i].own {
+			continue
+		}
 		if f.plan.API != "" {
 			p, err := newPoster(f.plan)
 			if err != nil {
@@ -106,6 +118,11 @@ func (f *fanout) execute() (err error) {
 	}
 	return firstOf(err, f.broken)
 }
+
+// channelOf is the channel of the subscriber with index i.
+//
+// hot: once per received message.
+func (f *fanout) channelOf(i int) int { return f.channels.of(f.share.number(i)) }
 
 // publish sends one message of publisher p.
 func (f *fanout) publish(p int, planned int64) {
@@ -141,10 +158,19 @@ func (f *fanout) message(i int, b []byte, now int64) {
 		f.repeatable = false
 		return
 	}
-	if f.channels.n > 1 && f.channels.of(i) != f.publishers[s.publisher].channel {
+	p := &f.publishers[s.publisher]
+	if f.channels.n > 1 && f.channelOf(i) != p.channel {
 		f.check.faults.Misrouted++
 		f.repeatable = false
 		return
+	}
+	if s.seq > p.seq && !p.own {
+		if s.seq > f.most { // of another run
+			f.check.faults.Corrupt++
+			f.repeatable = false
+			return
+		}
+		p.hear(s.seq, f.alive[p.channel])
 	}
 	f.batch = append(f.batch, s)
 	f.deliver(i, s, now)
@@ -162,7 +188,7 @@ func (f *fanout) again(i int, now int64) bool {
 	if !f.repeatable || len(f.batch) == 0 {
 		return false
 	}
-	if f.channels.n > 1 && f.channels.of(i) != f.publishers[f.batch[0].publisher].channel {
+	if f.channels.n > 1 && f.channelOf(i) != f.publishers[f.batch[0].publisher].channel {
 		return false
 	}
 	for _, s := range f.batch {
@@ -196,7 +222,7 @@ func (f *fanout) deliver(i int, s stamp, now int64) {
 
 func (f *fanout) opened(i int, now, took int64) {
 	f.run.opened(i, now, took)
-	f.alive[f.channels.of(i)]++
+	f.alive[f.channelOf(i)]++
 }
 
 // closed takes the connection out of what messages wait for.
@@ -205,7 +231,7 @@ func (f *fanout) closed(i int, was state, code uint16, err error) {
 	if was < open {
 		return
 	}
-	ch := f.channels.of(i)
+	ch := f.channelOf(i)
 	f.alive[ch]--
 	for p := range f.publishers {
 		pub := &f.publishers[p]
@@ -253,17 +279,44 @@ func (f *fanout) figures(now int64) error {
 
 // drain waits for what is on the way, then settles the account of every subscriber.
 func (f *fanout) drain() error {
+	f.enter("draining", 0)
+	if err := f.hearAll(); err != nil {
+		f.settle(true)
+		return err
+	}
 	begun := f.clock.now()
 	f.arrived = begun
-	f.enter("draining", 0)
 	late := false
 	err := f.loop(func(now int64) (bool, time.Duration) {
 		f.done = f.deliveries
 		late = now-begun > int64(drainLimit)
 		return f.flying() == 0 || now-f.arrived > int64(silence) || late, maxWait
 	})
+	if err == nil {
+		_, err = meet(f.run, "drained", struct{}{}) // what comes twice may still come
+	}
 	f.settle(late || err != nil)
 	return err
+}
+
+// hearAll learns how much the publishers of the other processes have published.
+func (f *fanout) hearAll() error {
+	mine := map[int]uint64{}
+	for p := range f.publishers {
+		if f.publishers[p].own && !f.share.alone() {
+			mine[p] = f.publishers[p].seq
+		}
+	}
+	all, err := meet(f.run, "published", mine)
+	if err != nil {
+		return err
+	}
+	for _, seqs := range all {
+		for p, seq := range seqs {
+			f.publishers[p].hear(seq, f.alive[f.publishers[p].channel])
+		}
+	}
+	return nil
 }
 
 // settle makes the result of what was seen. With late, messages that are still
@@ -272,13 +325,15 @@ func (f *fanout) settle(late bool) {
 	r := f.result
 	for p := range f.publishers {
 		pub := &f.publishers[p]
-		r.Published += pub.seq
+		if pub.own {
+			r.Published += pub.seq
+		}
 		if late {
 			r.Undelivered += uint64(pub.flight.open)
 			continue
 		}
 		for i := range f.swarm.conns {
-			if f.channels.of(i) == pub.channel && pub.reaches(i) && f.swarm.conns[i].state == open {
+			if f.channelOf(i) == pub.channel && pub.reaches(i) && f.swarm.conns[i].state == open {
 				f.check.finish(i*f.channels.columns+pub.column, pub.seq)
 			}
 		}

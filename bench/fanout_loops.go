@@ -15,17 +15,18 @@ const (
 // after the warm-up; its CPU figures end when the last message has arrived, so
 // that they are of whole messages.
 func (f *fanout) openLoop() error {
+	begun, err := f.meetStart()
+	if err != nil {
+		return err
+	}
 	var (
 		pacer = Pacer{Rate: f.plan.PublishRate}
-		begun = f.clock.now() + int64(10*time.Millisecond)
+		total = f.total()
 		sent  uint64
 		fail  error
 	)
-	f.from = begun + int64(f.plan.Warmup)
-	f.to = f.from + int64(f.plan.Duration)
-	total := pacer.Due(f.plan.Warmup + f.plan.Duration - 1)
 	f.enter("warming up", f.from)
-	err := f.loop(func(now int64) (bool, time.Duration) {
+	err = f.loop(func(now int64) (bool, time.Duration) {
 		f.done = f.deliveries
 		if f.windowAt == 0 && now >= f.from {
 			if fail = f.begin(now); fail != nil {
@@ -34,9 +35,13 @@ func (f *fanout) openLoop() error {
 		}
 		for due := min(pacer.Due(time.Duration(now-begun)), total); sent < due; sent++ {
 			planned := begun + int64(pacer.Planned(sent))
-			f.publish(int(sent%uint64(len(f.publishers))), planned)
+			lag := &f.idleLag
+			if p := int(sent % uint64(len(f.publishers))); f.publishers[p].own {
+				lag = &f.sendLag
+				f.publish(p, planned)
+			}
 			if planned >= f.from {
-				f.sendLag.add(f.clock.now() - planned)
+				lag.add(f.clock.now() - planned)
 			}
 		}
 		f.flush()
@@ -66,9 +71,32 @@ func (f *fanout) openLoop() error {
 	return firstOf(err, f.postFailure())
 }
 
-// invalid says why the generator was the limit; "" when it was not.
+// meetStart is when the plan of all processes begins; the window is set by it.
+func (f *fanout) meetStart() (begun int64, err error) {
+	const soon = 10 * time.Millisecond
+	if begun, err = f.meetTime("start"); err != nil {
+		return 0, err
+	}
+	begun += int64(soon)
+	if !f.share.alone() {
+		begun += int64(10 * soon) // for the next meeting
+	}
+	f.from = begun + int64(f.plan.Warmup)
+	f.to = f.from + int64(f.plan.Duration)
+	_, err = meet(f.run, "ready", struct{}{}) // nothing comes before all know their window
+	return begun, err
+}
+
+// total is how many messages the open loop publishes.
+func (f *fanout) total() uint64 {
+	return Pacer{Rate: f.plan.PublishRate}.Due(f.plan.Warmup + f.plan.Duration - 1)
+}
+
+// invalid says why the generator was the limit; "" when it was not. A process
+// that has nothing to send at a time is held to the plan as well: when it comes
+// late, so do the messages that it reads.
 func (f *fanout) invalid(busy float64) string {
-	if lag := f.sendLag.quantile(0.99); lag > maxSendLag {
+	if lag := max(f.sendLag.quantile(0.99), f.idleLag.quantile(0.99)); lag > maxSendLag {
 		return fmt.Sprintf("the generator sent late: p99 of the lag behind the plan is %v (limit %v)", lag.Round(time.Millisecond), maxSendLag)
 	}
 	if busy > maxBusy {

@@ -2,13 +2,15 @@ package bench
 
 import "sluice/gateway/ws"
 
-// publisher is one source of messages. It is connection number conn, or, with
-// the HTTP API, a goroutine that posts.
+// publisher is one source of messages. It is the connection with index conn, or,
+// with the HTTP API, a goroutine that posts. Those of other processes are known
+// here too, as their messages come here.
 type publisher struct {
-	conn    int
+	conn    int // -1: it is no connection of this process
+	own     bool
 	channel int
 	column  int       // of the checker: subscribers have one per publisher of their channel
-	seq     uint64    // of the last message
+	seq     uint64    // of the last message; of others: that is known of
 	flight  *flight   // its messages on the way
 	out     []byte    // frames that leave together
 	post    *poster   // nil: over the WebSocket
@@ -49,13 +51,24 @@ func (p *publisher) flush(s *swarm) {
 	}
 }
 
-// over has the publisher speak the plan's dialect on its connection, number conn of s.
+// over has the publisher speak the plan's dialect on its connection, conn of s.
 func (p *publisher) over(plan *Plan, s *swarm) {
 	s.conns[p.conn].noDelay = true
 	p.quiet = plan.Dialect.NoEcho
 	if plan.Dialect.Publish != "" {
 		wrap := parseTemplate(plan.Dialect.Publish)
 		p.wrap = &wrap
+	}
+}
+
+// hear takes note of messages up to seq that another process published, and that
+// so many subscribers of this one wait for.
+func (p *publisher) hear(seq uint64, waiting int) {
+	for p.seq < seq {
+		p.seq++
+		if waiting > 0 {
+			p.flight.launch(p.seq, waiting)
+		}
 	}
 }
 

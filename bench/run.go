@@ -59,7 +59,7 @@ func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 	defer context.AfterFunc(ctx, func() { r.interrupted.Store(true) })()
 	defer r.reportTo(o)()
 
-	err = scenarioNamed(p.Scenario).start(r).execute()
+	err = r.execute()
 	if r.swarm != nil {
 		r.swarm.stop()
 	}
@@ -70,6 +70,25 @@ func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 	return r.result, err
 }
 
+// execute runs the scenario. No process lets go of its connections before all
+// have their figures.
+func (r *run) execute() error {
+	if err := scenarioNamed(r.plan.Scenario).start(r).execute(); err != nil {
+		return err
+	}
+	_, err := meet(r, "finished", struct{}{})
+	return err
+}
+
+// assemble makes the swarm: this process's share of so many connections.
+func (r *run) assemble(connections int, h handler) (err error) {
+	if r.swarm, err = newSwarm(r.plan, r.clock, r.share.count(connections), h); err != nil {
+		return err
+	}
+	r.swarm.share = r.share
+	return nil
+}
+
 // errInterrupted ends a run early, with what was measured.
 var errInterrupted = errors.New("bench: interrupted")
 
@@ -78,6 +97,8 @@ var errInterrupted = errors.New("bench: interrupted")
 type run struct {
 	// Static after construction.
 	plan    *Plan
+	share   share // what of the plan this process runs
+	crew    crew  // the other processes; nil: there are none
 	clock   clock
 	started int64 // CLOCK_MONOTONIC ns
 

@@ -33,7 +33,7 @@ type conn struct {
 }
 
 // handler is told what happens to connections. All calls come from the loop,
-// i is the connection's number, now the time after the system call that brought it.
+// i is the connection's index, now the time after the system call that brought it.
 type handler interface {
 	// opened: the upgrade was accepted, and the dialect's join with it; that took
 	// so many nanoseconds since the dial.
@@ -61,7 +61,8 @@ type swarm struct {
 	targets []target
 	talk    *dialogue
 	sources []unix.Sockaddr // local addresses, taken in turns; empty: the kernel chooses
-	channel func(i int) int // the channel of connection i; nil: there is one, 0
+	share   share           // which connections of the plan these are
+	channel func(n int) int // the channel of connection number n; nil: there is one, 0
 	headers []string        // "Name: value"
 	epoll   int
 
@@ -73,9 +74,8 @@ type swarm struct {
 	events  []unix.EpollEvent
 	free    []*rest
 	count   [closing + 1]int // connections by state
-	dials   uint64
-	busy    bool  // the last turn had more news than it takes
-	looked  int64 // when the sockets were last looked at, for gather
+	busy    bool             // the last turn had more news than it takes
+	looked  int64            // when the sockets were last looked at, for gather
 }
 
 // target is one server address.

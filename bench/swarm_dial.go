@@ -43,9 +43,9 @@ func requestURI(u *url.URL) string {
 	return path
 }
 
-// pathOf is what connection i asks for.
-func (t *target) pathOf(i, channel int) string {
-	path := string(t.path.append(nil, i, channel, nil))
+// pathOf is what connection number n asks for.
+func (t *target) pathOf(n, channel int) string {
+	path := string(t.path.append(nil, n, channel, nil))
 	if !t.query {
 		return path
 	}
@@ -56,10 +56,20 @@ func (t *target) pathOf(i, channel int) string {
 	return path + sep + "channel=" + channelName(channel)
 }
 
-// open begins to connect connection i, which must be idle.
+// targetOf is the target of the connection with index i.
+func (s *swarm) targetOf(i int) *target { return &s.targets[s.share.number(i)%len(s.targets)] }
+
+// sourceOf is its local address, another one for each dial. Connections change
+// the source when each target has had one, so that all pairs are used.
+func (s *swarm) sourceOf(i int) unix.Sockaddr {
+	turn := s.share.number(i)/len(s.targets) + int(s.conns[i].generation)
+	return s.sources[turn%len(s.sources)]
+}
+
+// open begins to connect the connection with index i, which must be idle.
 func (s *swarm) open(i int) error {
 	c := &s.conns[i]
-	t := &s.targets[i%len(s.targets)]
+	t := s.targetOf(i)
 	family := unix.AF_INET
 	if t.ip6 {
 		family = unix.AF_INET6
@@ -69,7 +79,7 @@ func (s *swarm) open(i int) error {
 	if err != nil {
 		return fmt.Errorf("bench: socket: %w", err)
 	}
-	if err := s.connect(c, fd, t); err != nil {
+	if err := s.connect(i, fd, t); err != nil {
 		_ = unix.Close(fd)
 		return fmt.Errorf("bench: connect: %w", err)
 	}
@@ -89,19 +99,18 @@ func (s *swarm) open(i int) error {
 	return nil
 }
 
-func (s *swarm) connect(c *conn, fd int, t *target) error {
+func (s *swarm) connect(i, fd int, t *target) error {
 	if len(s.sources) > 0 {
 		// The port is chosen at connect, per destination, so that each source
 		// address has all of its ports for each target.
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return err
 		}
-		if err := unix.Bind(fd, s.sources[s.dials%uint64(len(s.sources))]); err != nil {
+		if err := unix.Bind(fd, s.sourceOf(i)); err != nil {
 			return err
 		}
 	}
-	s.dials++
-	if c.noDelay {
+	if s.conns[i].noDelay {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 			return err
 		}
@@ -123,9 +132,9 @@ func (s *swarm) connected(i int) {
 		s.drop(i, fmt.Errorf("bench: connect: %w", err))
 		return
 	}
-	t := &s.targets[i%len(s.targets)]
+	t := s.targetOf(i)
 	s.become(c, upgrading)
-	s.scratch = appendRequest(s.scratch[:0], t.host, t.pathOf(i, s.channelOf(i)), s.key(i), s.headers)
+	s.scratch = appendRequest(s.scratch[:0], t.host, t.pathOf(s.share.number(i), s.channelOf(i)), s.key(i), s.headers)
 	s.send(i, s.scratch)
 }
 
@@ -146,5 +155,5 @@ func (s *swarm) upgraded(i int, b []byte, now int64) (used int) {
 // never stored.
 func (s *swarm) key(i int) string {
 	c := &s.conns[i]
-	return websocketKey(uint64(i)*mix0+uint64(c.generation)*mix1, uint64(c.since)*mix3)
+	return websocketKey(uint64(s.share.number(i))*mix0+uint64(c.generation)*mix1, uint64(c.since)*mix3)
 }
