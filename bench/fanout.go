@@ -82,6 +82,9 @@ func newFanout(r *run) *fanout {
 		f.publishers[i] = publisher{conn: r.share.index(i), own: r.share.owns(i), channel: ch.target(i), column: ch.column(i), flight: newFlight()}
 	}
 	f.most = (f.total()-1)/uint64(len(f.publishers)) + 1
+	if !r.share.alone() {
+		r.tails = newTails(len(f.publishers))
+	}
 	r.each = &f.delivery
 	r.result.Operation = "delivery"
 	return f
@@ -215,8 +218,17 @@ func (f *fanout) deliver(i int, s stamp, now int64) {
 	if s.planned >= f.from && s.planned < f.to {
 		f.delivery.add(now - s.planned)
 		if complete {
-			f.last.add(now - s.planned)
+			f.ended(s, now)
 		}
+	}
+}
+
+// ended takes note of when the last subscriber of this process got a message.
+func (f *fanout) ended(s stamp, now int64) {
+	if f.tails != nil {
+		f.tails.end(s.publisher, s.seq, endAfter+max(0, now-s.planned))
+	} else {
+		f.last.add(now - s.planned)
 	}
 }
 
@@ -327,6 +339,9 @@ func (f *fanout) settle(late bool) {
 		pub := &f.publishers[p]
 		if pub.own {
 			r.Published += pub.seq
+		}
+		if f.tails != nil {
+			f.tails.close(p, pub, f.alive[pub.channel] > 0, late)
 		}
 		if late {
 			r.Undelivered += uint64(pub.flight.open)

@@ -57,13 +57,12 @@ func (r *run) gatherAll(name string, mine json.RawMessage) (values []json.RawMes
 	if err := r.crew.bring(name, mine); err != nil {
 		return nil, fmt.Errorf("bench: meet %s: %w", name, err)
 	}
-	err = r.loop(func(int64) (bool, time.Duration) {
+	begun := r.clock.now()
+	err = r.loop(func(now int64) (bool, time.Duration) {
 		all, ok := r.crew.met(name)
 		values = all
-		return ok, meetWait
+		// Looks become rare when others take long, so that to wait costs nothing.
+		return ok, max(time.Millisecond, time.Duration(now-begun)/16)
 	})
 	return values, err
 }
-
-// meetWait is how long a process that waits for the others sleeps at most.
-const meetWait = time.Millisecond

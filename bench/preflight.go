@@ -14,6 +14,7 @@ type Capacity struct {
 	Files  int   // RLIMIT_NOFILE, after it was raised to the hard limit, less what the process needs
 	Ports  int   // local ports x source addresses x targets
 	Memory int64 // connections that fit into the available memory, both socket ends on this host
+	Procs  int   // processes that share the connections; 0: one
 }
 
 const (
@@ -62,13 +63,38 @@ func Preflight(targets, sources int) (Capacity, error) {
 }
 
 // Connections is how many can be opened.
-func (c Capacity) Connections() int { return int(min(int64(c.Files), int64(c.Ports), c.Memory)) }
+func (c Capacity) Connections() int { return int(min(int64(c.files()), int64(c.Ports), c.Memory)) }
+
+// String says what can be opened, and which limit binds.
+func (c Capacity) String() string {
+	in := ""
+	if c.Procs > 1 {
+		in = fmt.Sprintf(" with %d processes", c.Procs)
+	}
+	return fmt.Sprintf("this host can open %d connections%s: %s", c.Connections(), in, c.Binds())
+}
+
+// files is what all processes together may open.
+func (c Capacity) files() int { return c.Files * max(1, c.Procs) }
+
+// ProcsFor is how many processes the plan asks for, by the file limit of each.
+func (c Capacity) ProcsFor(p *Plan) int {
+	sockets := p.Connections
+	if p.API != "" || p.PublishRate > 0 {
+		sockets += max(p.Publishers, p.Channels, 1) // churn's come on top, as do connections to an HTTP API
+	}
+	return max(1, (sockets+c.Files-1)/max(1, c.Files))
+}
 
 // Binds says which limit it is, and what raises it.
 func (c Capacity) Binds() string {
 	switch n := c.Connections(); n {
-	case c.Files:
-		return "the file limit binds (ulimit -n " + strconv.Itoa(c.Files+reservedFiles) + "): raise it, as root, with ulimit -n or fs.nr_open"
+	case c.files():
+		limit := "ulimit -n " + strconv.Itoa(c.Files+reservedFiles)
+		if c.Procs > 1 {
+			limit += ", " + strconv.Itoa(c.Procs) + " processes"
+		}
+		return "the file limit binds (" + limit + "): use more processes (--procs auto), or raise it, as root, with ulimit -n or fs.nr_open"
 	case c.Ports:
 		return "the local ports bind: give more source addresses (--sources 127.0.0.1-127.0.0.32) or more --url"
 	default:

@@ -62,13 +62,15 @@ func (c *counter) quantile(q float64) time.Duration {
 	return time.Duration(c.max)
 }
 
-// histogram is the same as an HDR histogram in ns, 1 us to 1 h.
+// histogram is the same as an HDR histogram in ns, up to 1 h. Each bucket has its
+// one value in it, so that histograms of several counters add up to that of one
+// which counted everything.
 func (c *counter) histogram() *hdrhistogram.Histogram {
 	h := hdrhistogram.New(1, int64(time.Hour), 3)
 	for i, n := range &c.buckets {
 		if n > 0 {
 			// The one error is a value out of range, which the clamp excludes.
-			_ = h.RecordValues(min(bucketValue(i), max(c.max, 1), int64(time.Hour)), int64(n))
+			_ = h.RecordValues(min(bucketValue(i), int64(time.Hour)), int64(n))
 		}
 	}
 	return h

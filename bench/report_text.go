@@ -55,9 +55,19 @@ func (r *Result) rowsPlan(row func(string, string, ...any)) {
 		row("messages", "%d published; %d lost, %d duplicated, %d reordered, %d corrupt, %d misrouted",
 			r.Published, f.Lost, f.Duplicated, f.Reordered, f.Corrupt, f.Misrouted)
 	}
+	if r.LastOf > 0 {
+		row("", "the last subscriber is that of the first %d messages: of more, the processes do not keep it", r.LastOf)
+	}
 	if r.Undelivered > 0 {
 		row("", "%d were still on the way when the run ended", r.Undelivered)
 	}
+}
+
+func (r *Result) processes() string {
+	if r.Processes < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", in %d processes", r.Processes)
 }
 
 func (r *Result) codes() string {
@@ -80,7 +90,7 @@ func (r *Result) rowsRate(row func(string, string, ...any)) {
 	if r.ServerCPU > 0 {
 		row("server CPU", "%s us per %s, %.0f %% of a core", short(r.ServerMicros()), r.Operation, 100*ratio(float64(r.ServerCPU), float64(r.Window)))
 	}
-	row("client CPU", "%s us per %s, %.0f %% of a core", short(r.ClientMicros()), r.Operation, 100*r.ClientBusy())
+	row("client CPU", "%s us per %s, %.0f %% of a core%s", short(r.ClientMicros()), r.Operation, 100*r.ClientBusy(), r.processes())
 	if r.IdleCPU > 0 {
 		row("server idle", "%.2f %% of a core while %d connections were held", 100*ratio(float64(r.IdleCPU), float64(r.Plan.Hold)), r.Opened)
 	}

@@ -42,6 +42,10 @@ type Result struct {
 	SendLag   *Quantiles `json:"send_lag,omitempty"` // planned time to the publish being handed to its socket
 
 	Memory []MemoryStep `json:"memory,omitempty"`
+
+	Processes int `json:"processes,omitempty"` // of the generator, that shared the connections; 0: one
+	// LastOf: Last is of so many messages only, the first ones; 0: of all.
+	LastOf uint64 `json:"last_of,omitempty"`
 }
 
 // Quantiles are of latencies; HDR is the whole histogram, compressed as the HDR
@@ -67,9 +71,13 @@ func (c *counter) quantiles() (*Quantiles, error) {
 	if c.n == 0 {
 		return nil, nil
 	}
-	h := c.histogram()
-	at := func(q float64) time.Duration { return time.Duration(min(h.ValueAtQuantile(q), c.max)) }
-	q := &Quantiles{Count: c.n, P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(c.max)}
+	return quantilesOf(c.histogram(), c.n, c.max)
+}
+
+// quantilesOf count values in h, of which most is the largest.
+func quantilesOf(h *hdrhistogram.Histogram, count uint64, most int64) (*Quantiles, error) {
+	at := func(q float64) time.Duration { return time.Duration(min(h.ValueAtQuantile(q), most)) }
+	q := &Quantiles{Count: count, P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(most)}
 	encoded, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return nil, err

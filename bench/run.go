@@ -17,6 +17,10 @@ type Options struct {
 	// Progress is called a few times a second from a goroutine of its own; nil: never.
 	Progress func(Progress)
 	Interval time.Duration // between two calls; 0: one second
+	// Procs > 1 shares the connections among so many processes of this executable,
+	// each started with the arguments Worker, which must lead it to Work.
+	Procs  int
+	Worker []string
 }
 
 // Progress is a glance at a run.
@@ -33,33 +37,53 @@ type Progress struct {
 }
 
 // Run executes the plan. It returns a Result also when ctx ends it early. The
-// calling goroutine is locked to its thread meanwhile, and drives all connections.
+// calling goroutine is locked to its thread meanwhile, and drives all connections,
+// or the processes that do.
 func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 	if err := p.normalise(); err != nil {
 		return nil, err
+	}
+	if why := p.indivisible(); o.Procs > 1 && why != "" {
+		return nil, fmt.Errorf("%w: %s", ErrIndivisible, why)
 	}
 	limits, err := Preflight(len(p.URLs), len(p.Sources))
 	if err != nil {
 		return nil, err
 	}
-	if n := limits.Connections(); p.Connections > n {
-		return nil, fmt.Errorf("bench: %d connections: this host can open %d: %s", p.Connections, n, limits.Binds())
+	limits.Procs = o.Procs
+	if p.Connections > limits.Connections() {
+		return nil, fmt.Errorf("bench: %d connections: %v", p.Connections, limits)
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if o.Procs > 1 {
+		return runCrew(ctx, &p, o)
+	}
+	r := newRun(&p, o)
+	return r.result, r.perform(ctx, o)
+}
 
+// ErrIndivisible: the plan cannot run in several processes.
+var ErrIndivisible = errors.New("bench: several processes")
+
+func newRun(p *Plan, o Options) *run {
 	r := &run{
-		plan:   &p,
+		plan:   p,
 		clock:  newClock(),
 		client: newCPUMeter(os.Getpid()),
 		server: newCPUMeter(p.PIDs...),
-		result: &Result{Plan: p, Version: o.Version, Started: time.Now()},
+		result: &Result{Plan: *p, Version: o.Version, Started: time.Now()},
 	}
 	r.started = r.clock.now()
+	return r
+}
+
+// perform is the whole run of this process. That ctx ended it is no error.
+func (r *run) perform(ctx context.Context, o Options) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer context.AfterFunc(ctx, func() { r.interrupted.Store(true) })()
 	defer r.reportTo(o)()
 
-	err = r.execute()
+	err := r.execute()
 	if r.swarm != nil {
 		r.swarm.stop()
 	}
@@ -67,7 +91,7 @@ func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 		r.result.Interrupted = true
 		err = nil
 	}
-	return r.result, err
+	return err
 }
 
 // execute runs the scenario. No process lets go of its connections before all
@@ -107,6 +131,7 @@ type run struct {
 	server     *cpuMeter
 	client     *cpuMeter
 	result     *Result
+	tails      *tails // what the processes of a run put together at its end; nil: nothing
 	handshakes counter
 	done       uint64   // operations, all phases
 	each       *counter // what Progress shows quantiles of; may be nil

@@ -18,6 +18,7 @@ import (
 
 type cli struct {
 	Run       runCmd       `cmd:"" help:"Run a scenario against a WebSocket server."`
+	Worker    workerCmd    `cmd:"" hidden:"" help:"One of the processes of 'flood run --procs'."`
 	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
 	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
 	Presets   presetsCmd   `cmd:"" help:"List the presets for servers of other kinds, one line each."`
@@ -57,6 +58,9 @@ func run(args []string) int {
 		return 0
 	case errors.Is(err, errInvalid):
 		return 3
+	case errors.Is(err, bench.ErrIndivisible):
+		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
+		return 2
 	default:
 		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
 		return 1

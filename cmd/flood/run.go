@@ -17,6 +17,7 @@ type runCmd struct {
 	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
+	Procs       procs         `default:"1" help:"Processes that share the clients; auto: as many as the file limit asks for."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
 	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
 	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
@@ -82,15 +83,18 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	live := bench.Live{W: os.Stderr, Terminal: isTerminal(os.Stderr)}
-	options := bench.Options{Version: version(), Interval: 3 * time.Second}
+	limits, err := bench.Preflight(len(plan.URLs), len(plan.Sources))
+	if err != nil {
+		return err
+	}
+	limits.Procs = c.Procs.of(&plan, limits)
+	options := bench.Options{Version: version(), Interval: 3 * time.Second, Procs: limits.Procs, Worker: workerArgs()}
 	if live.Terminal {
 		options.Interval = 200 * time.Millisecond
 	}
 	if !c.Quiet {
 		options.Progress = live.Show
-		if limits, err := bench.Preflight(len(plan.URLs), len(plan.Sources)); err == nil {
-			fmt.Fprintf(os.Stderr, "this host can open %d connections: %s\n", limits.Connections(), limits.Binds())
-		}
+		fmt.Fprintln(os.Stderr, limits)
 	}
 	result, runErr := bench.Run(ctx, plan, options)
 	live.Clear()
