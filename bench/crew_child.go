@@ -71,11 +71,15 @@ func (c *child) read(part int, to chan<- heard) {
 		if err := in.Decode(&w); err != nil {
 			if !errors.Is(err, io.EOF) {
 				_ = c.cmd.Process.Kill() // it speaks another language
-				err = fmt.Errorf("bench: %w", err)
-			} else {
-				err = nil
+				_ = c.cmd.Wait()
+				to <- heard{part: part, gone: true, err: fmt.Errorf("it said what no worker says: %w", err)}
+				return
 			}
-			to <- heard{part: part, gone: true, err: errors.Join(err, c.cmd.Wait())}
+			err := c.cmd.Wait()
+			if err == nil {
+				err = errors.New("it had not said how that went")
+			}
+			to <- heard{part: part, gone: true, err: err}
 			return
 		}
 		to <- heard{part: part, word: w}

@@ -133,7 +133,7 @@ func (c *coordinator) hear(h heard) {
 	case h.gone:
 		l.gone = true
 		if l.ending == nil {
-			c.fail(l, fmt.Sprintf("the process (pid %d) died: %v", l.pid(), h.err))
+			c.fail(l, fmt.Sprintf("the process (pid %d) ended: %v", l.pid(), h.err))
 		}
 	case h.word.Glance != nil:
 		l.glance = *h.word.Glance
@@ -258,15 +258,15 @@ func (c *coordinator) result(ctx context.Context) (*Result, error) {
 }
 
 func (r *Result) takeTails(ends []*tails) error {
-	last, undelivered, messages, err := joinTails(ends)
+	j, err := joinTails(ends)
 	if err != nil {
 		return err
 	}
-	r.Undelivered = undelivered
-	if kept := ends[0].most * uint64(len(ends[0].of)); messages > kept {
-		r.LastOf = kept
+	r.Undelivered = j.undelivered
+	if j.of < j.published {
+		r.LastOf = j.of
 	}
-	r.Last, err = last.quantiles()
+	r.Last, err = j.last.quantiles()
 	return err
 }
 

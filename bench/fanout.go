@@ -270,7 +270,7 @@ func (f *fanout) begin(now int64) error {
 	if f.before, err = f.usage(); err != nil {
 		return err
 	}
-	f.counted = f.deliveries
+	f.counted = f.deliveries - f.delivery.n // another process may have begun before
 	f.windowAt = now
 	f.enter("measuring", f.to)
 	return nil

@@ -34,7 +34,7 @@ const (
 const maxTails = 1 << 22
 
 func newTails(publishers int) *tails {
-	return &tails{of: make([]tail, publishers), most: max(1, maxTails/uint64(publishers))}
+	return &tails{of: make([]tail, publishers), most: maxTails / uint64(max(1, publishers))}
 }
 
 // end keeps how message seq, from 1, of a publisher ended.
@@ -90,17 +90,18 @@ func (t *tails) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary reads what MarshalBinary wrote.
 func (t *tails) UnmarshalBinary(b []byte) error {
-	next := func() (v uint64) {
+	short := false
+	next := func() uint64 {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {
-			b = nil
+			b, short = nil, true
 			return 0
 		}
 		b = b[n:]
 		return v
 	}
 	publishers := next()
-	if publishers == 0 || publishers > maxPublishers {
+	if publishers > maxPublishers {
 		return fmt.Errorf("bench: tails of %d publishers", publishers)
 	}
 	*t = *newTails(int(publishers))
@@ -109,40 +110,55 @@ func (t *tails) UnmarshalBinary(b []byte) error {
 		of.published = next()
 		n := next()
 		of.waits = n&1 != 0
-		if n >>= 1; n > uint64(len(b)) {
-			return errors.New("bench: tails: cut short")
+		if n >>= 1; n > uint64(len(b)) { // each takes a byte at least
+			short = true
+			break
 		}
 		of.ends = make([]int64, n)
 		for i := range of.ends {
 			of.ends[i] = int64(next())
 		}
 	}
+	if short {
+		return errors.New("bench: tails: cut short")
+	}
 	return nil
 }
 
-// joinTails puts the ends together: of each message the last subscriber of all.
-func joinTails(all []*tails) (last counter, undelivered, messages uint64, err error) {
+// joined is what tails say together.
+type joined struct {
+	last        counter // from the planned time of a message to the last subscriber of all
+	undelivered uint64
+	of          uint64 // messages that were looked at
+	published   uint64
+}
+
+// joinTails puts the ends together.
+func joinTails(all []*tails) (*joined, error) {
 	for _, t := range all {
 		if len(t.of) != len(all[0].of) {
-			return last, 0, 0, errors.New("bench: the processes do not know the same publishers")
+			return nil, errors.New("bench: the processes do not know the same publishers")
 		}
 	}
+	var j joined
 	for p := range all[0].of {
 		published := uint64(0)
 		for _, t := range all {
 			published += t.of[p].published
 		}
-		messages += published
-		for seq := range min(published, all[0].most) {
-			switch end := endOf(all, p, seq); {
+		kept := min(published, all[0].most)
+		j.published += published
+		j.of += kept
+		for i := range kept {
+			switch end := endOf(all, p, i); {
 			case end == endUndelivered:
-				undelivered++
+				j.undelivered++
 			case end >= endAfter:
-				last.add(end - endAfter)
+				j.last.add(end - endAfter)
 			}
 		}
 	}
-	return last, undelivered, messages, nil
+	return &j, nil
 }
 
 // endOf is how the message at index i of publisher p ended for all.
