@@ -12,12 +12,7 @@ import (
 func runCrew(ctx context.Context, p *Plan, o Options) (*Result, error) {
 	runtime.LockOSThread() // the workers live as long as the thread that starts them
 	defer runtime.UnlockOSThread()
-	c := &coordinator{
-		plan:    p,
-		options: o,
-		started: time.Now(),
-		heard:   make(chan heard, 64),
-	}
+	c := newCoordinator(p, o)
 	defer c.end()
 	if err := c.launch(); err != nil {
 		return nil, err
@@ -29,15 +24,20 @@ func runCrew(ctx context.Context, p *Plan, o Options) (*Result, error) {
 // coordinator leads the workers of a run. It has no sockets.
 type coordinator struct {
 	// Static after construction.
-	plan    *Plan
-	options Options
-	started time.Time
-	heard   chan heard // what the workers say
+	plan     *Plan
+	options  Options
+	started  time.Time
+	heard    chan heard    // what the workers say
+	patience time.Duration // with workers that were stopped
 
 	// Owned by the calling goroutine.
 	workers []*laborer
 	stopped bool  // the workers were told to end early
 	err     error // why the run is at its end
+}
+
+func newCoordinator(p *Plan, o Options) *coordinator {
+	return &coordinator{plan: p, options: o, started: time.Now(), heard: make(chan heard, 64), patience: grace}
 }
 
 // laborer is a worker as its coordinator sees it.
@@ -103,7 +103,7 @@ func (c *coordinator) listen(ctx context.Context) {
 			return
 		}
 		if c.stopped && overdue == nil {
-			overdue = time.After(grace)
+			overdue = time.After(c.patience)
 		}
 	}
 }
@@ -221,14 +221,13 @@ func (c *coordinator) progress(now time.Time) Progress {
 	return p
 }
 
-// result is what all workers measured. Without the words of one of them there
-// are no figures, but when it was killed for want of an answer, only its own miss.
+// result is what all workers measured. When one of them did not say, there are no figures.
 func (c *coordinator) result(ctx context.Context) (*Result, error) {
 	r := &Result{Plan: *c.plan, Version: c.options.Version, Started: c.started, Processes: len(c.workers)}
 	var ends []*tails
 	for _, l := range c.workers {
 		if l.ending == nil {
-			c.fail(l, fmt.Sprintf("the process (pid %d) did not end within %v", l.pid(), grace))
+			c.fail(l, fmt.Sprintf("the process (pid %d) did not end within %v", l.pid(), c.patience))
 			return nil, c.err
 		}
 		if l.ending.Result == nil {

@@ -84,9 +84,9 @@ func TestThreeProcessesAreOneRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Channels 0 to 3 have five subscribers each; publisher 4 is of channel 0 too.
-	if r.Opened != 20 || r.Published != 100 || r.Operations != 500 || r.Undelivered != 0 || !r.OK() || r.Processes != 3 {
-		t.Errorf("%d opened, %d published, %d deliveries, %d undelivered, %+v, %s",
-			r.Opened, r.Published, r.Operations, r.Undelivered, r.Faults, r.Invalid)
+	if r.Opened != 20 || r.Published != 100 || r.Operations != 500 || r.Undelivered != 0 || r.Faults.Any() || r.Processes != 3 {
+		t.Errorf("%d opened, %d published, %d deliveries, %d undelivered, %+v, in %d processes",
+			r.Opened, r.Published, r.Operations, r.Undelivered, r.Faults, r.Processes)
 	}
 	if r.Handshake.Count != 20 || r.Delivery.Count != 500 || r.Last.Count != 100 || r.SendLag.Count != 100 {
 		t.Errorf("%d handshakes, %d deliveries, %d last ones, %d sends were timed, want 20, 500, 100, 100",
@@ -95,7 +95,7 @@ func TestThreeProcessesAreOneRun(t *testing.T) {
 	if r.Last.Max != r.Delivery.Max || r.Last.P50 < r.Delivery.P50 {
 		t.Errorf("the last subscriber has %+v, each has %+v", r.Last, r.Delivery)
 	}
-	if r.ServerCPU == 0 || r.ClientCPU == 0 || r.Window < p.Duration {
+	if r.ServerCPU == 0 || r.ClientCPU == 0 || r.Window <= 0 {
 		t.Errorf("server CPU %v, client CPU %v in %v", r.ServerCPU, r.ClientCPU, r.Window)
 	}
 	mu.Lock()
@@ -173,6 +173,44 @@ func TestConnectAndChurnInThreeProcesses(t *testing.T) {
 	}
 	if !r.OK() || r.Operations == 0 || r.Cycle.Count != r.Operations || r.Published < 160 {
 		t.Errorf("%+v", r)
+	}
+
+	// One process has nothing to do.
+	r, err = Run(t.Context(), Plan{Scenario: "connect", URLs: []string{url}, Connections: 2}, inThree())
+	if err != nil || r.Opened != 2 {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// Publishers are shared out as connections are, also those that post, and those
+// that do not hear themselves.
+func TestPublishersOfThreeProcesses(t *testing.T) {
+	url, api := (&faulty{}).start(t)
+	p := hundred(url)
+	p.Channels, p.Publishers, p.API, p.APIKey = 2, 7, api, "secret"
+	r, err := Run(t.Context(), p, inThree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Published != 100 || r.Faults.Any() || r.Last.Count != 100 {
+		t.Errorf("over the API: %d published, %d completed, %+v", r.Published, r.Last.Count, r.Faults)
+	}
+
+	silent := &faulty{mangle: func(client, _ int, p []byte) [][]byte {
+		if s, ok := openPayload(p); ok && s.publisher == client {
+			return nil
+		}
+		return [][]byte{p}
+	}}
+	url, _ = silent.start(t)
+	p = hundred(url)
+	p.Publishers, p.Dialect.NoEcho = 3, true
+	p.ConnectRate = 50 // one after the other, so that client n is connection n
+	if r, err = Run(t.Context(), p, inThree()); err != nil {
+		t.Fatal(err)
+	}
+	if r.Operations != 400 || r.Faults.Any() || r.Last.Count != 100 {
+		t.Errorf("without an echo: %d deliveries, %d completed, %+v", r.Operations, r.Last.Count, r.Faults)
 	}
 }
 
@@ -290,6 +328,50 @@ func TestWhatOneProcessMustDo(t *testing.T) {
 	_, err = Run(t.Context(), Plan{Scenario: "connect", URLs: p.URLs, Connections: 1}, Options{Procs: 2})
 	if err == nil || !strings.Contains(err.Error(), "no arguments") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Processes that say nothing, and those that do not end, end the run.
+func TestSilentWorkers(t *testing.T) {
+	for _, tt := range []struct {
+		want string
+		act  func(c *coordinator)
+	}{
+		{"process 2 of 3: the process (pid %d) has said nothing for 2m0s", func(c *coordinator) {
+			c.workers[1].last = time.Now().Add(-2 * time.Minute)
+			c.watch()
+			c.listen(t.Context())
+		}},
+		{"process 2 of 3: the process (pid %d) did not end within 50ms", func(c *coordinator) {
+			c.workers[0].ending = &ending{Result: &Result{}} // as if it had said so
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			c.listen(ctx)
+		}},
+	} {
+		url, _ := (&faulty{}).start(t)
+		p := Plan{Scenario: "connect", URLs: []string{url}, Connections: 2, Hold: time.Hour}
+		if err := p.normalise(); err != nil {
+			t.Fatal(err)
+		}
+		o := inThree()
+		c := newCoordinator(&p, o)
+		if err := c.launch(); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(c.workers[1].pid(), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		c.patience = 50 * time.Millisecond
+		tt.act(c)
+		r, err := c.result(t.Context())
+		if want := fmt.Sprintf(tt.want, c.workers[1].pid()); err == nil || !strings.Contains(err.Error(), want) || r != nil {
+			t.Errorf("%v, want %q", err, want)
+		}
+		c.end()
+		if n := workers(t); len(n) > 0 {
+			t.Errorf("processes %v are left", n)
+		}
 	}
 }
 

@@ -90,11 +90,12 @@ func (c Capacity) ProcsFor(p *Plan) int {
 func (c Capacity) Binds() string {
 	switch n := c.Connections(); n {
 	case c.files():
-		limit := "ulimit -n " + strconv.Itoa(c.Files+reservedFiles)
+		each := ""
 		if c.Procs > 1 {
-			limit += ", " + strconv.Itoa(c.Procs) + " processes"
+			each = " in each"
 		}
-		return "the file limit binds (" + limit + "): use more processes (--procs auto), or raise it, as root, with ulimit -n or fs.nr_open"
+		return "the file limit binds (ulimit -n " + strconv.Itoa(c.Files+reservedFiles) + each +
+			"): use more processes (--procs), or raise it, as root, with ulimit -n or fs.nr_open"
 	case c.Ports:
 		return "the local ports bind: give more source addresses (--sources 127.0.0.1-127.0.0.32) or more --url"
 	default:
