@@ -65,7 +65,7 @@ func newChurn(r *run) *churn {
 
 func (c *churn) execute() (err error) {
 	n := c.plan.Connections
-	if err = c.assemble(n+len(c.publishers), c); err != nil {
+	if err := c.assemble(n+len(c.publishers), c); err != nil {
 		return err
 	}
 	c.swarm.channel = func(i int) int {

@@ -91,7 +91,7 @@ func newFanout(r *run) *fanout {
 }
 
 func (f *fanout) execute() (err error) {
-	if err = f.assemble(f.plan.Connections, f); err != nil {
+	if err := f.assemble(f.plan.Connections, f); err != nil {
 		return err
 	}
 	f.swarm.channel = f.channels.of

@@ -3,6 +3,8 @@ package bench
 import (
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Every number belongs to one share, which counts it and finds it again.
@@ -52,6 +54,44 @@ func TestShareOfAPace(t *testing.T) {
 	}
 	if n := (share{1, 1}).due(Pacer{}, 0); n < 1<<40 {
 		t.Errorf("%d events are due at once", n)
+	}
+}
+
+// Connections use every pair of a target and a source, in however many processes,
+// and another source when they dial again.
+func TestPairsOfTargetAndSource(t *testing.T) {
+	for _, parts := range []int{1, 2, 3} {
+		pairs := map[[2]int]int{}
+		for part := range parts {
+			s := &swarm{
+				conns:   make([]conn, 24),
+				targets: make([]target, 2),
+				share:   share{part, parts - 1},
+				sources: []unix.Sockaddr{&unix.SockaddrInet4{Port: 0}, &unix.SockaddrInet4{Port: 1}, &unix.SockaddrInet4{Port: 2}, &unix.SockaddrInet4{Port: 3}},
+			}
+			for i := range s.share.count(24) {
+				target := -1
+				for k := range s.targets {
+					if s.targetOf(i) == &s.targets[k] {
+						target = k
+					}
+				}
+				source := s.sourceOf(i)
+				pairs[[2]int{target, source.(*unix.SockaddrInet4).Port}]++
+				s.conns[i].generation++
+				if s.sourceOf(i) == source {
+					t.Errorf("connection %d dials again from the same source", i)
+				}
+			}
+		}
+		if len(pairs) != 8 {
+			t.Errorf("%d pairs are used, want 8", len(pairs))
+		}
+		for pair, n := range pairs {
+			if n != 3 {
+				t.Errorf("%d processes: pair %v has %d of 24 connections, want 3", parts, pair, n)
+			}
+		}
 	}
 }
 
