@@ -7,17 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // cpuMeter reads the CPU time (user and system) of processes. It sums the
 // nanoseconds that the scheduler keeps per thread, where the kernel shows them
 // (/proc/PID/task/TID/schedstat), because utime and stime of /proc/PID/stat
-// come in steps of 10 ms; what threads had when they ended is remembered from
-// the last reading.
+// come in steps of 10 ms; what threads, and processes, had when they ended is
+// remembered from the last reading.
 type cpuMeter struct {
 	pids    []int
-	threads map[string]time.Duration // by schedstat path
+	threads map[string]time.Duration // by schedstat path, or "stat" and the pid
 }
 
 func newCPUMeter(pids ...int) *cpuMeter {
@@ -30,11 +31,9 @@ func (m *cpuMeter) read() (time.Duration, error) {
 	for _, pid := range m.pids {
 		paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if err != nil || len(paths) == 0 {
-			ticks, err := statTime(pid)
-			if err != nil {
+			if err := m.readStat(pid); err != nil {
 				return 0, err
 			}
-			sum += ticks
 			continue
 		}
 		for _, path := range paths {
@@ -54,6 +53,25 @@ func (m *cpuMeter) read() (time.Duration, error) {
 		sum += d
 	}
 	return sum, nil
+}
+
+// readStat is for a process without schedstat files: those of an older kernel,
+// and those that have ended. It is an error only when the process was never read.
+func (m *cpuMeter) readStat(pid int) error {
+	whole, own := fmt.Sprintf("stat %d", pid), fmt.Sprintf("/proc/%d/", pid)
+	for path := range m.threads {
+		if strings.HasPrefix(path, own) {
+			return nil // it has ended
+		}
+	}
+	ticks, err := statTime(pid)
+	if _, known := m.threads[whole]; err != nil && !known {
+		return err
+	}
+	if err == nil {
+		m.threads[whole] = ticks
+	}
+	return nil
 }
 
 // statTime is utime + stime of /proc/PID/stat, whose unit is 1/100 s on Linux.

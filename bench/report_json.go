@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // WriteJSON writes the result as one line of JSON, without the histograms.
@@ -16,6 +17,12 @@ func (r *Result) WriteJSON(w io.Writer) error {
 			bare.HDR = nil
 			*q = &bare
 		}
+	}
+	line.Latencies = slices.Clone(r.Latencies)
+	for i := range line.Latencies {
+		bare := *line.Latencies[i].Quantiles
+		bare.HDR = nil
+		line.Latencies[i].Quantiles = &bare
 	}
 	if r.Invalid != "" { // no figures
 		line = Result{Plan: r.Plan, Version: r.Version, Started: r.Started, Invalid: r.Invalid}

@@ -24,6 +24,9 @@ func (r *Result) WriteText(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := r.writeSections(w); err != nil {
+		return err
+	}
 	if err := r.writeLatencies(w); err != nil {
 		return err
 	}
@@ -39,7 +42,7 @@ func (r *Result) rowsPlan(row func(string, string, ...any)) {
 	case p.PublishRate > 0:
 		what += fmt.Sprintf(", open loop, %s publishes/s", short(p.PublishRate))
 	}
-	if p.Scenario == "fanout" {
+	if p.PublishRate > 0 || p.Scenario == "fanout" || p.Scenario == "echo" {
 		what += fmt.Sprintf(", %d B", p.Size)
 	}
 	row("scenario", "%s", what)
@@ -61,6 +64,9 @@ func (r *Result) rowsPlan(row func(string, string, ...any)) {
 	if r.Undelivered > 0 {
 		row("", "%d were still on the way when the run ended", r.Undelivered)
 	}
+	for _, problem := range r.Problems {
+		row("problem", "%s", problem)
+	}
 }
 
 func (r *Result) processes() string {
@@ -76,11 +82,7 @@ func (r *Result) codes() string {
 	}
 	var parts []string
 	for _, code := range slices.Sorted(maps.Keys(r.Codes)) {
-		name := fmt.Sprint(code)
-		if code == 0 {
-			name = "no close frame"
-		}
-		parts = append(parts, fmt.Sprintf("%s: %d", name, r.Codes[code]))
+		parts = append(parts, fmt.Sprintf("%s: %d", closeName(code), r.Codes[code]))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }
@@ -100,20 +102,18 @@ func (r *Result) writeLatencies(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\nlatency\tp50\tp90\tp99\tp99.9\tmax\t\n")
 	any := false
-	for _, l := range []struct {
-		name string
-		q    *Quantiles
-	}{
+	for _, l := range slices.Concat([]Latency{
 		{"handshake", r.Handshake},
 		{"each subscriber", r.Delivery},
 		{"last subscriber", r.Last},
 		{"cycle", r.Cycle},
+	}, r.Latencies, []Latency{
 		{"send behind plan", r.SendLag},
-	} {
-		if l.q != nil {
+	}) {
+		if l.Quantiles != nil {
 			any = true
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", l.name,
-				shortTime(l.q.P50), shortTime(l.q.P90), shortTime(l.q.P99), shortTime(l.q.P999), shortTime(l.q.Max))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", l.Name,
+				shortTime(l.P50), shortTime(l.P90), shortTime(l.P99), shortTime(l.P999), shortTime(l.Max))
 		}
 	}
 	if !any {

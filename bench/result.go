@@ -46,6 +46,13 @@ type Result struct {
 	Processes int `json:"processes,omitempty"` // of the generator, that shared the connections; 0: one
 	// LastOf: Last is of so many messages only, the first ones; 0: of all.
 	LastOf uint64 `json:"last_of,omitempty"`
+
+	// What a scenario found beside: in a run of several processes, of all of them.
+	Latencies []Latency `json:"latencies,omitempty"`
+	Sections  []Section `json:"sections,omitempty"`
+	// Problems are what did not go as it should, in words, beside what Faults,
+	// Failed and Lost say.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Quantiles are of latencies; HDR is the whole histogram, compressed as the HDR
@@ -113,7 +120,7 @@ func (r *Result) BytesPerConnection() float64 {
 
 // OK says whether everything that was asked for happened.
 func (r *Result) OK() bool {
-	return r.Invalid == "" && r.Failed == 0 && r.Lost == 0 && !r.Faults.Any()
+	return r.Invalid == "" && r.Failed == 0 && r.Lost == 0 && !r.Faults.Any() && len(r.Problems) == 0
 }
 
 func ratio(a, b float64) float64 {

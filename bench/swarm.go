@@ -26,6 +26,8 @@ type conn struct {
 	generation uint32 // tells late events of an earlier socket apart
 	state      state
 	noDelay    bool
+	paused     bool   // nothing is read
+	tight      bool   // with a receive buffer of swarm.tight bytes
 	code       uint16 // of the close frame that came; 0: none
 	heard      uint16 // joining: messages of the server so far
 	since      int64  // when the dial began, CLOCK_MONOTONIC ns
@@ -64,6 +66,7 @@ type swarm struct {
 	share   share           // which connections of the plan these are
 	channel func(n int) int // the channel of connection number n; nil: there is one, 0
 	headers []string        // "Name: value"
+	tight   int             // SO_RCVBUF of connections that are tight
 	epoll   int
 
 	// Owned by the loop.
@@ -73,6 +76,7 @@ type swarm struct {
 	last    []byte // what the last connection received, when it was nothing but whole messages
 	events  []unix.EpollEvent
 	free    []*rest
+	hungUp  map[int]int64    // when the end of a paused connection was seen, by index
 	count   [closing + 1]int // connections by state
 	busy    bool             // the last turn had more news than it takes
 	looked  int64            // when the sockets were last looked at, for gather
@@ -141,7 +145,7 @@ func sockaddr(ip netip.Addr, port int) unix.Sockaddr {
 func (s *swarm) stop() {
 	for i := range s.conns {
 		if c := &s.conns[i]; c.state != idle {
-			_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			s.abort(c)
 			_ = unix.Close(int(c.fd))
 			s.become(c, idle)
 		}
@@ -175,7 +179,7 @@ func (s *swarm) drop(i int, err error) {
 	_ = unix.Close(int(c.fd)) // also takes it out of the epoll set
 	s.release(c)
 	c.generation++
-	c.code = 0
+	c.code, c.paused = 0, false
 	s.become(c, idle)
 	s.handler.closed(i, was, code, err)
 }
@@ -185,4 +189,6 @@ var (
 	errEnded   = errors.New("bench: the server ended the connection")
 	errTooLong = errors.New("bench: the server sent a frame above 16 MiB")
 	errMasked  = errors.New("bench: the server sent a masked frame")
+	errCut     = errors.New("bench: the connection was reset on purpose")
+	errTimeout = errors.New("bench: the handshake took too long")
 )

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/ws"
 )
 
 // parseTarget reads ws://host:port/path?query and resolves the host.
@@ -142,6 +144,9 @@ func (s *swarm) connected(i int) {
 func (s *swarm) upgraded(i int, b []byte, now int64) (used int) {
 	used, err := parseResponse(b, s.key(i))
 	if err != nil {
+		if errors.Is(err, ws.ErrNotUpgraded) {
+			err = &statusError{status: string(b[9:12]), err: err}
+		}
 		s.drop(i, err)
 		return 0
 	}
@@ -150,6 +155,15 @@ func (s *swarm) upgraded(i int, b []byte, now int64) (used int) {
 	}
 	return used
 }
+
+// statusError is a response other than 101.
+type statusError struct {
+	status string // three digits
+	err    error
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("%v: it answered with %s", e.err, e.status) }
+func (e *statusError) Unwrap() error { return e.err }
 
 // key is the Sec-WebSocket-Key of connection i: another one for each dial, and
 // never stored.

@@ -45,7 +45,12 @@ func (s *swarm) turn(timeout time.Duration) error {
 			s.writable(i)
 		}
 		if ev.Events&^unix.EPOLLOUT != 0 && c.generation == uint32(ev.Pad) && c.state > connecting {
-			s.readable(i, ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+			ended := ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+			if c.paused {
+				s.unread(i, ended)
+				continue
+			}
+			s.readable(i, ended)
 		}
 	}
 	return nil
