@@ -1,6 +1,9 @@
 package bench
 
-import "container/heap"
+import (
+	"container/heap"
+	"time"
+)
 
 // agenda is what connections are to do at later times. The zero value is empty.
 type agenda struct{ items appointments }
@@ -12,8 +15,6 @@ type appointment struct {
 
 func (a *agenda) add(at int64, index int) { heap.Push(&a.items, appointment{at, index}) }
 
-func (a *agenda) len() int { return len(a.items) }
-
 // due takes the earliest appointment out when its time has come.
 func (a *agenda) due(now int64) (d appointment, ok bool) {
 	if len(a.items) == 0 || a.items[0].at > now {
@@ -23,11 +24,11 @@ func (a *agenda) due(now int64) (d appointment, ok bool) {
 }
 
 // wait is how long nothing will be due, at most maxWait.
-func (a *agenda) wait(now int64) int64 {
+func (a *agenda) wait(now int64) time.Duration {
 	if len(a.items) == 0 {
-		return int64(maxWait)
+		return maxWait
 	}
-	return min(int64(maxWait), a.items[0].at-now)
+	return min(maxWait, time.Duration(a.items[0].at-now))
 }
 
 type appointments []appointment

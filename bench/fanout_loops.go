@@ -96,7 +96,13 @@ func (f *fanout) total() uint64 {
 // that has nothing to send at a time is held to the plan as well: when it comes
 // late, so do the messages that it reads.
 func (f *fanout) invalid(busy float64) string {
-	if lag := max(f.sendLag.quantile(0.99), f.idleLag.quantile(0.99)); lag > maxSendLag {
+	return generatorLimit(max(f.sendLag.quantile(0.99), f.idleLag.quantile(0.99)), busy)
+}
+
+// generatorLimit says why the generator was the limit; "" when it was not. lag is
+// the p99 of the sends behind the plan, busy the share of a core that it used.
+func generatorLimit(lag time.Duration, busy float64) string {
+	if lag > maxSendLag {
 		return fmt.Sprintf("the generator sent late: p99 of the lag behind the plan is %v (limit %v)", lag.Round(time.Millisecond), maxSendLag)
 	}
 	if busy > maxBusy {

@@ -50,6 +50,17 @@ type Plan struct {
 	Steps    []int         `json:"steps,omitempty"`     // connect: memory is read at these counts too
 	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves
 
+	// What of a run goes wrong on purpose.
+	Slow            float64       `json:"slow,omitempty"`             // slow, mix: the share of the subscribers that read slowly
+	ReceiveBuffer   int           `json:"receive_buffer,omitempty"`   // slow, mix: SO_RCVBUF of those, in bytes; 0: the system's
+	Pause           time.Duration `json:"pause_ns,omitempty"`         // mix: how long those read nothing, at most
+	Cut             string        `json:"cut,omitempty"`              // storm: one of Cuts
+	Jitter          time.Duration `json:"jitter_ns,omitempty"`        // storm, mix: clients come back within this time, evenly spread; 0: at once
+	Leaves          float64       `json:"leaves,omitempty"`           // mix: clients that leave per second
+	PublishersShare float64       `json:"publishers_share,omitempty"` // mix: the share of the clients that publish
+	DialTimeout     time.Duration `json:"dial_timeout_ns,omitempty"`  // storm, mix: of a handshake; then it is tried again
+	Limit           time.Duration `json:"limit_ns,omitempty"`         // storm, drain: when to give up waiting
+
 	PIDs []int  `json:"-"` // processes of the server, for its CPU time and memory
 	GC   string `json:"-"` // connect: a URL to GET before memory is read, which makes the server collect its garbage
 }
@@ -73,6 +84,9 @@ func (p *Plan) normalise() error {
 	if p.Size < minPayload || p.Size > maxFrame-16 {
 		bad("size %d is not within %d and %d", p.Size, minPayload, maxFrame-16)
 	}
+	if s := scenarioNamed(p.Scenario); s != nil && s.prepare != nil {
+		s.prepare(p)
+	}
 	if p.Publishers == 0 {
 		p.Publishers = max(1, p.Channels)
 	}
@@ -89,6 +103,12 @@ func (p *Plan) normalise() error {
 	}
 	if p.Duration == 0 {
 		p.Duration = 10 * time.Second
+	}
+	if p.Slow < 0 || p.Slow > 1 || p.PublishersShare < 0 || p.PublishersShare > 1 {
+		bad("shares must be 0 to 1")
+	}
+	if p.Leaves < 0 || p.ReceiveBuffer < 0 || p.Pause < 0 || p.Jitter < 0 || p.DialTimeout < 0 || p.Limit < 0 {
+		bad("rates, sizes and times must not be negative")
 	}
 	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 {
 		bad("times must not be negative")

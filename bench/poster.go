@@ -23,7 +23,10 @@ type poster struct {
 	refusals []string
 	client   *http.Client
 
-	queue    chan []byte // bodies; bounded: when it is full, the message is dropped and counted
+	// answered is told of every publish, from the poster's goroutine; nil: nobody is. Set it before the first send.
+	answered func(seq uint64, err error)
+
+	queue    chan posting // bounded: when it is full, the message is dropped and counted
 	wg       sync.WaitGroup
 	failures atomic.Int64
 	first    atomic.Pointer[string] // the first failure
@@ -41,18 +44,24 @@ func newPoster(plan *Plan) (*poster, error) {
 		body:     parseTemplate(plan.Dialect.API.Body),
 		refusals: plan.Dialect.Refusals,
 		client:   &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
-		queue:    make(chan []byte, 1<<14),
+		queue:    make(chan posting, 1<<14),
 	}
 	p.wg.Go(p.work)
 	return p, nil
 }
 
+// posting is one publish: its sequence number and the body of the request.
+type posting struct {
+	seq  uint64
+	body []byte
+}
+
 // send takes a copy of payload.
-func (p *poster) send(index, channel int, payload []byte) {
+func (p *poster) send(index, channel int, seq uint64, payload []byte) {
 	select {
-	case p.queue <- p.body.append(nil, index, channel, payload):
+	case p.queue <- posting{seq, p.body.append(nil, index, channel, payload)}:
 	default:
-		p.fail(fmt.Errorf("more than %d publishes wait for %s", cap(p.queue), p.url.String()))
+		p.fail(seq, fmt.Errorf("more than %d publishes wait for %s", cap(p.queue), p.url.String()))
 	}
 }
 
@@ -72,9 +81,11 @@ func (p *poster) stop() {
 }
 
 func (p *poster) work() {
-	for body := range p.queue {
-		if err := p.post(body); err != nil {
-			p.fail(err)
+	for next := range p.queue {
+		if err := p.post(next.body); err != nil {
+			p.fail(next.seq, err)
+		} else if p.answered != nil {
+			p.answered(next.seq, nil)
 		}
 	}
 }
@@ -112,7 +123,10 @@ func (p *poster) post(body []byte) error {
 	return nil
 }
 
-func (p *poster) fail(err error) {
+func (p *poster) fail(seq uint64, err error) {
+	if p.answered != nil {
+		p.answered(seq, err)
+	}
 	s := err.Error()
 	p.first.CompareAndSwap(nil, &s)
 	p.failures.Add(1) // after first, which is read when this is not 0

@@ -28,7 +28,7 @@ func (p *publisher) publish(plan *Plan, scratch []byte, planned int64, id, waiti
 		p.flight.launch(p.seq, waiting)
 	}
 	if p.post != nil {
-		p.post.send(id, p.channel, scratch)
+		p.post.send(id, p.channel, p.seq, scratch)
 		return scratch
 	}
 	opcode, message := ws.Text, scratch

@@ -6,6 +6,8 @@ import "fmt"
 type Scenario struct {
 	Name  string // for Plan.Scenario
 	About string // one line
+	// prepare fills in the defaults that are the scenario's own; nil: it has none.
+	prepare func(p *Plan)
 	// check says what of a plan this scenario cannot run.
 	check func(p *Plan, bad func(format string, a ...any))
 	// share says why several processes cannot share the plan; "": they can. A
@@ -24,7 +26,10 @@ type Scenario struct {
 type executor interface{ execute() error }
 
 // Scenarios are all there are.
-var Scenarios = []Scenario{connectScenario, fanoutScenario, churnScenario}
+var Scenarios = []Scenario{
+	connectScenario, fanoutScenario, churnScenario, echoScenario,
+	stormScenario, slowScenario, drainScenario, mixScenario,
+}
 
 // sharable is for Scenario.share: any plan of it.
 func sharable(*Plan) string { return "" }

@@ -57,3 +57,15 @@ func (s *swarm) expire(now, patience int64) {
 		}
 	}
 }
+
+// squeeze has the connections of which are true dial with a small receive buffer,
+// so that a server feels early that they do not read. 0 bytes: as the system has it.
+func (s *swarm) squeeze(which []bool, bytes int) {
+	if bytes == 0 {
+		return
+	}
+	s.tight = bytes
+	for i, tight := range which {
+		s.conns[i].tight = tight
+	}
+}

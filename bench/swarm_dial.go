@@ -77,6 +77,7 @@ func (s *swarm) open(i int) error {
 		family = unix.AF_INET6
 	}
 	c.since = s.clock.now()
+	delete(s.hungUp, i)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("bench: socket: %w", err)

@@ -42,7 +42,7 @@ func run(args []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("flood"),
 		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
-		kong.Vars{"presets": presetNames(), "scenarios": scenarioNames()},
+		kong.Vars{"presets": presetNames(), "scenarios": scenarioNames(), "cuts": strings.Join(bench.Cuts, ",")},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

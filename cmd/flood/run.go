@@ -27,18 +27,28 @@ type runCmd struct {
 	Publishers  int           `default:"0" help:"0: one per channel."`
 	Size        int           `default:"128" help:"Payload bytes, at least 48."`
 	Binary      bool          `help:"Publish binary messages, else text."`
-	PublishRate float64       `help:"Open loop: publishes per second."`
-	Window      int           `help:"Closed loop: publishes in flight."`
+	PublishRate float64       `help:"Open loop: publishes per second, all publishers together (echo: all connections)."`
+	Window      int           `help:"Closed loop: publishes in flight (echo: on each connection)."`
 	API         string        `name:"api" help:"Publish over HTTP to this server API, e.g. http://127.0.0.1:8081."`
 	APIKey      string        `name:"api-key" env:"FLOOD_API_KEY" help:"X-API-Key for --api."`
 	Gather      time.Duration `help:"Least time between two looks at the sockets: cheaper for the generator, and up to as much on top of every latency."`
-	Duration    time.Duration `default:"10s" help:"Measured window."`
+	Duration    time.Duration `default:"10s" help:"Measured window (storm, slow, drain: how long all is well before it is not)."`
 	Warmup      time.Duration `default:"1s" help:"Before it, at the same rate."`
 	Hold        time.Duration `help:"connect: hold the connections this long, and measure the idle CPU."`
-	Settle      time.Duration `default:"1s" help:"connect: rest before memory is read."`
+	Settle      time.Duration `default:"1s" help:"connect: rest before memory is read; storm: how long to publish on when all are back."`
 	Steps       []int         `help:"connect: read the server's memory at these counts, e.g. 2000,15000."`
 	GC          string        `name:"gc" help:"connect: GET this URL before memory is read (pprof's heap?gc=1)."`
 	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate)."`
+
+	Slow            float64       `group:"storm, slow, drain, mix" help:"slow, mix: the share of the subscribers that stop reading; slow: 0.2 unless given."`
+	ReceiveBuffer   int           `group:"storm, slow, drain, mix" help:"slow, mix: SO_RCVBUF of those, in bytes: the smaller, the earlier the server feels it. 0: the system's."`
+	Pause           time.Duration `group:"storm, slow, drain, mix" help:"mix: slow readers read nothing for up to this long, and then read for up to as long. 0: 1s."`
+	Cut             string        `group:"storm, slow, drain, mix" enum:"${cuts}" default:"reset" help:"storm: how connections end: reset (by the clients, all at once), close (with a close frame), server (it is yours to cut them: restart it)."`
+	Jitter          time.Duration `group:"storm, slow, drain, mix" help:"storm, mix: clients come back within this time, evenly spread. storm: 0 is at once; mix: 0 is 1s."`
+	DialTimeout     time.Duration `group:"storm, slow, drain, mix" help:"storm, mix: a handshake that takes longer has failed, and is tried again. 0: 10s."`
+	Leaves          float64       `group:"storm, slow, drain, mix" help:"mix: clients that leave, and come back within --jitter, per second."`
+	PublishersShare float64       `group:"storm, slow, drain, mix" help:"mix: the share of the clients that publish, unless --publishers says how many. 0: 0.05."`
+	Limit           time.Duration `group:"storm, slow, drain, mix" help:"storm, drain: give up waiting after this long. 0: 1m."`
 
 	Preset      string            `default:"raw" enum:"${presets}" help:"What the server speaks: ${presets}; see 'flood presets'."`
 	Join        []string          `sep:"none" help:"Message that a client begins with, in place of the preset's; {index} and {channel} are filled in; repeatable."`
@@ -62,6 +72,8 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
 		Messages: c.Messages, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
+		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
+		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
 		Preset: c.Preset,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
