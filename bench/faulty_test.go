@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"sluice/gateway/ws"
@@ -23,13 +24,22 @@ type faulty struct {
 	frame func(op ws.Opcode, p []byte) []byte
 	// cut closes a client with this code in place of its nth message; 0: it does not.
 	cut func(client, n int) ws.CloseCode
+	// refuse answers the nth upgrade request (from 1) with this status; 0: it is
+	// accepted; silent: it is never answered.
+	refuse func(n int) int
+	// closed: publishes over HTTP are answered with 503.
+	closed atomic.Bool
 	// chunk > 0 cuts what is written into pieces of so many bytes.
 	chunk int
 
 	mu      sync.Mutex
 	clients []*faultyClient // Guarded by mu.
 	n       int             // Guarded by mu; messages.
+	asked   int             // Guarded by mu; upgrade requests.
 }
+
+// silent is for faulty.refuse.
+const silent = -1
 
 type faultyClient struct {
 	conn    net.Conn
@@ -59,7 +69,22 @@ func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
+		if s.closed.Load() {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
 		s.broadcast(p.Channel, ws.Text, []byte(p.Text))
+		return
+	}
+	s.mu.Lock()
+	s.asked++
+	status := 0
+	if s.refuse != nil {
+		status = s.refuse(s.asked)
+	}
+	s.mu.Unlock()
+	if status > 0 {
+		http.Error(w, "no", status)
 		return
 	}
 	conn, rw, err := w.(http.Hijacker).Hijack()
@@ -67,6 +92,10 @@ func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
+	if status == silent {
+		rw.ReadByte() // until the client gives up
+		return
+	}
 	key := r.Header.Get("Sec-WebSocket-Key")
 	s.mu.Lock()
 	c := &faultyClient{conn, len(s.clients), r.URL.Query().Get("channel")}
@@ -134,6 +163,17 @@ func (s *faulty) broadcast(channel string, op ws.Opcode, p []byte) {
 			c.conn.Write(b)
 		}
 	}
+}
+
+// end ends client number client: with this code, or with 0 by closing its socket.
+func (s *faulty) end(client int, code ws.CloseCode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.clients[client]
+	if code != 0 {
+		c.conn.Write(ws.AppendClose(nil, code, ""))
+	}
+	c.conn.Close()
 }
 
 func acceptKey(key string) string {
