@@ -84,6 +84,9 @@ func (p *Plan) normalise() error {
 	if p.Size < minPayload || p.Size > maxFrame-16 {
 		bad("size %d is not within %d and %d", p.Size, minPayload, maxFrame-16)
 	}
+	if p.API != "" && p.Channels == 0 && !p.Dialect.NoChannels {
+		p.Channels = 1 // the HTTP API publishes to a named one, which clients must join
+	}
 	if s := scenarioNamed(p.Scenario); s != nil && s.prepare != nil {
 		s.prepare(p)
 	}
