@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +16,11 @@ var drainScenario = Scenario{
 		setDefault(&p.Limit, time.Minute)
 	},
 	check: func(p *Plan, bad func(string, ...any)) {
-		if len(p.PIDs) == 0 {
-			bad("drain needs the server's process (--pid)")
-		}
 		if p.Window > 0 {
 			bad("drain has no window")
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return newDrain(r) },
 }
 
@@ -33,7 +33,7 @@ type drain struct {
 	ends    []end   // of clients, since then
 	posts   int64   // publishes over HTTP that failed before
 	gone    []int64 // by process: when it was seen to have gone
-	endings []ending
+	endings []processEnd
 
 	before counter // deliveries planned before the signal
 	during counter // and after it
@@ -49,13 +49,16 @@ type end struct {
 }
 
 func newDrain(r *run) *drain {
-	d := &drain{stream: newStream(r, false), gone: make([]int64, len(r.plan.PIDs)), endings: make([]ending, len(r.plan.PIDs))}
+	d := &drain{stream: newStream(r, false), gone: make([]int64, len(r.plan.PIDs)), endings: make([]processEnd, len(r.plan.PIDs))}
 	d.acks = true
 	r.each = &d.before
 	return d
 }
 
 func (d *drain) execute() error {
+	if d.share.leads() && len(d.plan.PIDs) == 0 {
+		return errors.New("bench: drain needs the server's process (--pid)")
+	}
 	stop, err := d.assemble(d)
 	defer stop()
 	if err != nil {
@@ -81,7 +84,11 @@ func (d *drain) execute() error {
 	d.collect()
 	d.settle(false)
 	d.result.Undelivered = 0 // who was still open at the end is told of below
-	d.tell()
+	var all []int64
+	if err == nil {
+		all, err = meet(d.run, "ended", d.after.max)
+	}
+	d.tell(slices.Max(append(all, d.after.max)))
 	return err
 }
 
@@ -131,8 +138,12 @@ func (d *drain) lookForEnd(now int64) {
 	}
 }
 
-// allGone says whether all processes have gone, and when the last one had.
+// allGone says whether all processes have gone, and when the last one had. Only
+// the process that leads knows them.
 func (d *drain) allGone() (last int64, all bool) {
+	if !d.share.leads() {
+		return d.clock.now(), true
+	}
 	for _, at := range d.gone {
 		if at == 0 {
 			return 0, false
@@ -185,8 +196,9 @@ func (d *drain) missed() (lost, untold uint64) {
 	return lost, untold
 }
 
-// tell puts what happened into words.
-func (d *drain) tell() {
+// tell puts what happened into words; longest is when the last client's connection
+// of any process ended.
+func (d *drain) tell(longest int64) {
 	r := d.result
 	lost, untold := d.missed()
 	r.Faults.Lost += lost
@@ -220,7 +232,7 @@ func (d *drain) tell() {
 		}
 	}
 	r.report(s)
-	r.report(d.timeline())
+	r.report(d.timeline(longest))
 	r.report(d.process())
 	r.report(d.watch.section("before", "last seen"))
 	r.latency("delivery before", &d.before)
@@ -235,14 +247,14 @@ func (d *drain) tell() {
 }
 
 // timeline is when the clients' connections ended, in ten steps.
-func (d *drain) timeline() (s section) {
+func (d *drain) timeline(last int64) (s section) {
 	s.Title = "clients' ends over time"
 	if len(d.ends) == 0 {
 		return s
 	}
 	const steps = 10
 	var n [steps]uint64
-	last := max(d.after.max, 1)
+	last = max(last, 1)
 	for _, e := range d.ends {
 		n[min(steps-1, (e.at-d.told)*steps/last)]++
 	}

@@ -40,7 +40,7 @@ func ended(t *testing.T, then func()) (pid int) {
 
 func drainOf(url string, pid int) Plan {
 	return Plan{
-		Scenario: "drain", URLs: []string{url}, Connections: 10, ConnectRate: 50, PublishRate: 100, PIDs: []int{pid},
+		Scenario: "drain", URLs: []string{url + "?n={index}"}, Connections: 10, PublishRate: 100, PIDs: []int{pid},
 		Duration: 300 * time.Millisecond, Limit: 20 * time.Second,
 	}
 }
@@ -168,7 +168,7 @@ func TestEndingOf(t *testing.T) {
 	if e := endingOf(pid()); e.gone {
 		t.Error("this process has gone")
 	}
-	for script, want := range map[string]ending{
+	for script, want := range map[string]processEnd{
 		"exit 3":     {gone: true, known: true, code: 3},
 		"kill -9 $$": {gone: true, known: true, signal: 9},
 		"exit 0":     {gone: true, known: true},
@@ -182,11 +182,11 @@ func TestEndingOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = out.Read(make([]byte, 1)) // its end
-		var got ending
+		var got processEnd
 		for deadline := time.Now().Add(time.Minute); !got.gone && time.Now().Before(deadline); {
 			got = endingOf(cmd.Process.Pid)
 		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(ending{})); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(processEnd{})); diff != "" {
 			t.Errorf("%s: %s", script, diff)
 		}
 		_ = cmd.Wait()

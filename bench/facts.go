@@ -89,6 +89,52 @@ func (r *Result) problem(format string, a ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, a...))
 }
 
+// mergeFound adds what another process of the run found beside.
+func (r *Result) mergeFound(o *Result) error {
+	for _, l := range o.Latencies {
+		k := slices.IndexFunc(r.Latencies, func(have Latency) bool { return have.Name == l.Name })
+		if k < 0 {
+			r.Latencies = append(r.Latencies, l)
+			continue
+		}
+		q, err := r.Latencies[k].merged(l.Quantiles)
+		if err != nil {
+			return fmt.Errorf("bench: merge: %w", err)
+		}
+		r.Latencies[k].Quantiles = q
+	}
+	for _, s := range o.Sections {
+		k := slices.IndexFunc(r.Sections, func(have Section) bool { return have.Title == s.Title })
+		if k < 0 {
+			r.Sections = append(r.Sections, s)
+			continue
+		}
+		r.Sections[k].merge(s)
+	}
+	for _, p := range o.Problems {
+		if !slices.Contains(r.Problems, p) {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	return nil
+}
+
+// merge adds what another process counted; of times the latest one counts.
+func (s *Section) merge(o Section) {
+	s.Facts = slices.Clone(s.Facts)
+	for _, f := range o.Facts {
+		k := slices.IndexFunc(s.Facts, func(have Fact) bool { return have.Name == f.Name })
+		switch {
+		case k < 0:
+			s.Facts = append(s.Facts, f)
+		case f.Unit == Nanoseconds:
+			s.Facts[k].Value = max(s.Facts[k].Value, f.Value)
+		default:
+			s.Facts[k].Value += f.Value
+		}
+	}
+}
+
 func (r *Result) writeSections(w io.Writer) error {
 	for _, s := range r.Sections {
 		if _, err := fmt.Fprintf(w, "\n%s\n", s.Title); err != nil {

@@ -104,3 +104,40 @@ func TestSections(t *testing.T) {
 		t.Error("writing the line took the histogram from the result")
 	}
 }
+
+// What processes counted adds up, and the latest of their times counts.
+func TestFoundIsMerged(t *testing.T) {
+	part := func(n float64, ms int, problem string) *Result {
+		var c counter
+		c.add(int64(ms) * int64(time.Millisecond))
+		r := &Result{Problems: []string{"one", problem}}
+		r.latency("round trip", &c)
+		var s section
+		s.Title = "the storm"
+		s.fact("dials", n, Count)
+		s.time("the last of them after", time.Duration(ms))
+		r.report(s)
+		return r
+	}
+	a, b := part(2, 7, "two"), part(3, 5, "three")
+	var s section
+	s.Title = "more"
+	s.count("x", 1)
+	b.report(s)
+	if err := a.merge(b); err != nil {
+		t.Fatal(err)
+	}
+	want := []Section{
+		{"the storm", []Fact{{"dials", 5, Count, ""}, {"the last of them after", 7, Nanoseconds, ""}}},
+		{"more", []Fact{{"x", 1, Count, ""}}},
+	}
+	if diff := cmp.Diff(want, a.Sections); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"one", "two", "three"}, a.Problems); diff != "" {
+		t.Error(diff)
+	}
+	if q := latencyOf(a, "round trip"); q.Count != 2 || q.Max != 7*time.Millisecond {
+		t.Errorf("%+v", q)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +19,7 @@ import (
 // faulty is a broadcast server that can do wrong on purpose: everything that a
 // client sends goes to all of its channel, by way of mangle.
 type faulty struct {
-	// mangle returns what client number client (from 0, in the order of their
-	// upgrades) is sent in place of p, which is the nth message (from 1); nil: p.
+	// mangle returns what client number client (see number) is sent in place of p, which is the nth message (from 1); nil: p.
 	mangle func(client, n int, p []byte) [][]byte
 	// frame makes the bytes on the wire of one message; nil: one frame.
 	frame func(op ws.Opcode, p []byte) []byte
@@ -36,6 +37,7 @@ type faulty struct {
 	clients []*faultyClient // Guarded by mu.
 	n       int             // Guarded by mu; messages.
 	asked   int             // Guarded by mu; upgrade requests.
+	visits  [100]int        // Guarded by mu; by ?n=
 }
 
 // silent is for faulty.refuse.
@@ -98,7 +100,7 @@ func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key := r.Header.Get("Sec-WebSocket-Key")
 	s.mu.Lock()
-	c := &faultyClient{conn, len(s.clients), r.URL.Query().Get("channel")}
+	c := &faultyClient{conn, s.number(r.URL.Query().Get("n")), r.URL.Query().Get("channel")}
 	s.clients = append(s.clients, c)
 	conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n"))
 	s.mu.Unlock()
@@ -165,11 +167,22 @@ func (s *faulty) broadcast(channel string, op ws.Opcode, p []byte) {
 	}
 }
 
+// number is that of the next client: with ?n={index} in the URL that index, plus
+// 100 for each earlier connection of it; else in the order of the upgrades.
+func (s *faulty) number(index string) int {
+	n, err := strconv.Atoi(index)
+	if err != nil {
+		return len(s.clients)
+	}
+	s.visits[n]++
+	return n + 100*(s.visits[n]-1)
+}
+
 // end ends client number client: with this code, or with 0 by closing its socket.
 func (s *faulty) end(client int, code ws.CloseCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.clients[client]
+	c := s.clients[slices.IndexFunc(s.clients, func(c *faultyClient) bool { return c.number == client })]
 	if code != 0 {
 		c.conn.Write(ws.AppendClose(nil, code, ""))
 	}

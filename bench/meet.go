@@ -45,6 +45,21 @@ func (r *run) meetTime(name string) (int64, error) {
 	return latest, nil
 }
 
+// arrive is a meeting that is not waited for: the returned function says whether
+// all have come, while the loop goes on.
+func (r *run) arrive(name string) (all func() bool, err error) {
+	if r.crew == nil {
+		return func() bool { return true }, nil
+	}
+	if err := r.crew.bring(name, json.RawMessage("null")); err != nil {
+		return nil, fmt.Errorf("bench: meet %s: %w", name, err)
+	}
+	return func() bool {
+		_, ok := r.crew.met(name)
+		return ok
+	}, nil
+}
+
 // crew carries the values of a meeting between the processes of a run.
 type crew interface {
 	// bring hands in the value of this process; it does not block.

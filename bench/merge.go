@@ -56,7 +56,7 @@ func (r *Result) merge(o *Result) error {
 			return fmt.Errorf("bench: merge: %w", err)
 		}
 	}
-	return nil
+	return r.mergeFound(o)
 }
 
 func (f *Faults) add(o Faults) {

@@ -30,6 +30,7 @@ var mixScenario = Scenario{
 				p.Connections, (p.Publishers+n-1)/n)
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return newMix(r) },
 }
 
@@ -223,7 +224,7 @@ func (m *mix) tell() {
 	var s section
 	s.Title = "what happened, in all"
 	s.count("clients", uint64(m.share.count(m.plan.Connections)))
-	s.note("%d of them publish, %d read in pauses", len(m.publishers), m.slows)
+	s.count("of them read in pauses", uint64(m.slows))
 	s.count("left", m.left)
 	s.count("came back", m.rejoined)
 	s.note("those who left, and those who were cut; see handshake below")

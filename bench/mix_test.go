@@ -13,7 +13,7 @@ import (
 // in pauses, and a dozen leave.
 func aDay(url string) Plan {
 	return Plan{
-		Scenario: "mix", URLs: []string{url}, Connections: 20, ConnectRate: 200, Channels: 2, Publishers: 4, PublishRate: 200, PIDs: []int{pid()},
+		Scenario: "mix", URLs: []string{url + "?n={index}"}, Connections: 20, Channels: 2, Publishers: 4, PublishRate: 200, PIDs: []int{pid()},
 		Leaves: 20, Slow: 0.1, Pause: 50 * time.Millisecond, Jitter: 50 * time.Millisecond, Duration: 600 * time.Millisecond,
 	}
 }
@@ -39,30 +39,36 @@ func TestMix(t *testing.T) {
 // Every fault is counted, also at those who came in the middle.
 func TestMixCountsFaults(t *testing.T) {
 	t.Parallel()
-	var seen, dropped, doubled [100]int
+	var seen, dropped, doubled [10_000]int
 	s := &faulty{mangle: func(client, _ int, p []byte) [][]byte {
 		seen[client]++
 		switch {
 		case client < 4 && seen[client] == 5: // publishers stay, so what they miss shows
 			dropped[client]++
 			return nil
-		case client >= 20 && client < 100 && seen[client] == 3: // this one came later
+		case client >= 100 && seen[client] == 3: // this one came later
 			doubled[client]++
 			return [][]byte{p, p}
 		}
 		return [][]byte{p}
 	}}
 	url, _ := s.start(t)
+	s.cut = func(client, n int) ws.CloseCode {
+		if client >= 10 && client < 16 && n >= 30 {
+			return 1012 // they come back, and stay
+		}
+		return 0
+	}
 	p := aDay(url)
-	p.Slow = 0
+	p.Slow, p.Leaves = 0, 0
 	r := mustRun(t, p)
-	sum := func(n [100]int) (all uint64) {
+	sum := func(n [10_000]int) (all uint64) {
 		for _, n := range n {
 			all += uint64(n)
 		}
 		return all
 	}
-	if diff := cmp.Diff(Faults{Lost: 4, Duplicated: sum(doubled)}, r.Faults); diff != "" || sum(dropped) != 4 || sum(doubled) == 0 {
+	if diff := cmp.Diff(Faults{Lost: 4, Duplicated: sum(doubled)}, r.Faults); diff != "" || sum(dropped) != 4 || sum(doubled) != 6 {
 		t.Errorf("%d dropped, %d doubled: %s", sum(dropped), sum(doubled), diff)
 	}
 }

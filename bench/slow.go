@@ -17,6 +17,7 @@ var slowScenario = Scenario{
 			bad("slow needs a publish rate")
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return newSlow(r) },
 }
 
@@ -156,7 +157,7 @@ func (s *slow) tell() {
 	var slows section
 	slows.Title = "those who did not read"
 	slows.count("subscribers", uint64(s.slows))
-	slows.note("of %d, for %v", s.plan.Connections, s.plan.Duration)
+	slows.note("of %d in all, for %v", s.plan.Connections, s.plan.Duration)
 	connected := 0
 	for i, slow := range s.skipper {
 		if slow && s.swarm.conns[i].state == open {

@@ -9,12 +9,11 @@ import (
 	"sluice/gateway/ws"
 )
 
-// tenWithTwoSlow are 10 subscribers that connect one after the other, so that
-// the server's numbers are ours; two of them stop reading.
+// tenWithTwoSlow are 10 subscribers, of which two stop reading.
 func tenWithTwoSlow(t *testing.T, url string) (p Plan, slow []bool) {
 	t.Helper()
 	p = Plan{
-		Scenario: "slow", URLs: []string{url}, Connections: 10, ConnectRate: 50, PublishRate: 100, PIDs: []int{pid()},
+		Scenario: "slow", URLs: []string{url + "?n={index}"}, Connections: 10, PublishRate: 100, PIDs: []int{pid()},
 		Duration: 500 * time.Millisecond, ReceiveBuffer: 64 << 10,
 	}
 	same := p

@@ -27,6 +27,7 @@ var stormScenario = Scenario{
 			bad("storm has no window")
 		}
 	},
+	share: sharable,
 	start: func(r *run) executor { return newStorm(r) },
 }
 
@@ -89,10 +90,10 @@ func (s *storm) execute() error {
 	err = s.loop(func(now int64) (bool, time.Duration) {
 		return now >= until || s.cutAt != 0, min(s.publishDue(now), time.Duration(until-now))
 	})
-	if err == nil && (s.cutAt != 0 || !s.armed) {
+	if err == nil {
 		err = s.weather()
 	}
-	if err == nil && s.cutAt != 0 {
+	if err == nil {
 		after := s.clock.now() + int64(s.plan.Settle)
 		s.enter("after the storm", after)
 		err = s.loop(func(now int64) (bool, time.Duration) {
@@ -115,17 +116,24 @@ func (s *storm) weather() error {
 	if err := s.openWindow(s.clock.now()); err != nil {
 		return err
 	}
-	if s.cutAt == 0 {
+	if !s.armed {
 		s.strike(s.windowAt)
 		s.cut()
 	}
 	giveUp := s.cutAt + int64(s.plan.Limit)
 	s.enter("storm", 0)
+	var all func() bool // all processes are through
+	var fail error
 	err := s.loop(func(now int64) (bool, time.Duration) {
 		wait := min(s.comeBack(now), s.publishDue(now))
-		return s.returned.n == uint64(s.clients()) || now >= giveUp, wait
+		if all == nil && (s.returned.n == uint64(s.clients()) || now >= giveUp) {
+			if all, fail = s.arrive("back"); fail != nil {
+				return true, 0
+			}
+		}
+		return all != nil && all(), wait
 	})
-	return firstOf(err, s.closeWindow(s.handshakes.n))
+	return firstOf(fail, err, s.closeWindow(s.handshakes.n))
 }
 
 // strike begins the storm.
@@ -215,20 +223,14 @@ func (s *storm) tell() {
 	var back section
 	back.Title = "the storm"
 	back.counts(s.cutOff)
-	for _, q := range []struct {
-		name  string
-		share float64
-	}{{"50 % were back after", .5}, {"90 % were back after", .9}, {"99 % were back after", .99}} {
-		if s.returned.n > 0 && float64(s.returned.n) >= q.share*float64(n) {
-			back.time(q.name, s.returned.quantile(q.share*float64(n)/float64(s.returned.n)))
-		}
-	}
-	if s.returned.n == uint64(n) {
-		back.time("all were back after", time.Duration(s.returned.max))
+	back.count("clients that came back", s.returned.n)
+	if s.returned.n > 0 {
+		back.time("the last of them after", time.Duration(s.returned.max))
 	}
 	back.count("dials", s.returns.dials)
 	if s.lastDial > 0 {
-		back.note("the last client dialled for the first time %s after the cut", shortTime(time.Duration(s.lastDial-s.cutAt)))
+		back.time("all had dialled after", time.Duration(s.lastDial-s.cutAt))
+		back.note("before that it is the generator, or --jitter, that they wait for")
 	}
 	s.returns.tell(&back)
 	if s.relapses > 0 {
@@ -240,6 +242,7 @@ func (s *storm) tell() {
 	}
 	r.report(back)
 	r.report(s.watch.section("before the cut", "at the end"))
+	r.latency("back after the cut", &s.returned)
 	r.latency("delivery before", &s.steady)
 	r.latency("delivery since", &s.stormy)
 	if missing := n - int(s.returned.n); missing > 0 && s.cutAt != 0 {
