@@ -221,7 +221,7 @@ func (d *drain) tell(longest int64) {
 		s.count("messages lost", r.Faults.Lost)
 		s.note("accepted while the client was open, and not received by it")
 		if untold > 0 {
-			s.count("messages that may be", untold)
+			s.count("messages that may be lost", untold)
 			s.note("accepted within %s before a client's end: it may have been closed by then", shortTime(time.Duration(d.unsure())))
 		}
 	}

@@ -52,16 +52,18 @@ func TestMixCountsFaults(t *testing.T) {
 		}
 		return [][]byte{p}
 	}}
-	url, _ := s.start(t)
 	s.cut = func(client, n int) ws.CloseCode {
 		if client >= 10 && client < 16 && n >= 30 {
 			return 1012 // they come back, and stay
 		}
 		return 0
 	}
+	url, _ := s.start(t)
 	p := aDay(url)
 	p.Slow, p.Leaves = 0, 0
 	r := mustRun(t, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	sum := func(n [10_000]int) (all uint64) {
 		for _, n := range n {
 			all += uint64(n)
@@ -100,8 +102,7 @@ func TestMixBringsBackWhoIsCut(t *testing.T) {
 func TestMixWithAPolicy(t *testing.T) {
 	t.Parallel()
 	s := &faulty{}
-	url, _ := s.start(t)
-	p := aDay(url)
+	p := aDay("ws://127.0.0.1:1/")
 	p.Leaves = 0
 	same := p
 	m := newMix(bareRun(t, &same))
@@ -122,7 +123,11 @@ func TestMixWithAPolicy(t *testing.T) {
 		}
 		return 0
 	}
+	url, _ := s.start(t)
+	p.URLs = []string{url + "?n={index}"}
 	r := mustRun(t, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if r.Lost > 0 || r.Faults.Any() || len(r.Problems) > 0 {
 		t.Errorf("%d lost, %+v, %q", r.Lost, r.Faults, r.Problems)
 	}

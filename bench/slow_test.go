@@ -10,14 +10,13 @@ import (
 )
 
 // tenWithTwoSlow are 10 subscribers, of which two stop reading.
-func tenWithTwoSlow(t *testing.T, url string) (p Plan, slow []bool) {
+func tenWithTwoSlow(t *testing.T) (p Plan, slow []bool) {
 	t.Helper()
 	p = Plan{
-		Scenario: "slow", URLs: []string{url + "?n={index}"}, Connections: 10, PublishRate: 100, PIDs: []int{pid()},
+		Scenario: "slow", URLs: []string{"ws://127.0.0.1:1/"}, Connections: 10, PublishRate: 100, PIDs: []int{pid()},
 		Duration: 500 * time.Millisecond, ReceiveBuffer: 64 << 10,
 	}
 	same := p
-	same.URLs = []string{"ws://127.0.0.1:1/"}
 	s := newSlow(bareRun(t, &same))
 	if s.slows != 2 {
 		t.Fatalf("%d of 10 are slow, want 2", s.slows)
@@ -62,14 +61,15 @@ func TestSlow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := &faulty{}
-			url, _ := s.start(t)
-			p, slow := tenWithTwoSlow(t, url)
+			p, slow := tenWithTwoSlow(t)
 			if tt.mangle != nil {
 				s.mangle = func(client, n int, p []byte) [][]byte { return tt.mangle(slow[client], client, n, p) }
 			}
 			if tt.cut != nil {
 				s.cut = func(client, n int) ws.CloseCode { return tt.cut(slow[client], n) }
 			}
+			url, _ := s.start(t)
+			p.URLs = []string{url + "?n={index}"}
 			r := mustRun(t, p)
 			if diff := cmp.Diff(tt.faults, r.Faults); diff != "" || r.Lost+r.Failed > 0 || len(r.Problems) > 0 {
 				t.Errorf("%d connections lost, problems %q: %s", r.Lost, r.Problems, diff)
@@ -90,8 +90,7 @@ func TestSlow(t *testing.T) {
 func TestSlowKeepsAnEyeOnTheOthers(t *testing.T) {
 	t.Parallel()
 	s := &faulty{}
-	url, _ := s.start(t)
-	p, slow := tenWithTwoSlow(t, url)
+	p, slow := tenWithTwoSlow(t)
 	victim := 0
 	for slow[victim] {
 		victim++
@@ -102,6 +101,8 @@ func TestSlowKeepsAnEyeOnTheOthers(t *testing.T) {
 		}
 		return 0
 	}
+	url, _ := s.start(t)
+	p.URLs = []string{url + "?n={index}"}
 	r := mustRun(t, p)
 	if diff := cmp.Diff(map[uint16]int{1013: 1}, r.Codes); diff != "" || r.Lost != 1 || r.OK() {
 		t.Errorf("%d lost %s", r.Lost, diff)

@@ -99,6 +99,8 @@ func TestStormCountsWhatIsLost(t *testing.T) {
 	}}
 	url, _ := s.start(t)
 	r := mustRun(t, eightInAStorm(url))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if diff := cmp.Diff(Faults{Lost: dropped}, r.Faults); diff != "" || dropped == 0 {
 		t.Errorf("%d dropped: %s", dropped, diff)
 	}
