@@ -27,6 +27,7 @@ type coordinator struct {
 	plan     *Plan
 	options  Options
 	started  time.Time
+	begun    int64         // the same as CLOCK_MONOTONIC ns, which all processes share
 	heard    chan heard    // what the workers say
 	patience time.Duration // with workers that were stopped
 
@@ -37,7 +38,7 @@ type coordinator struct {
 }
 
 func newCoordinator(p *Plan, o Options) *coordinator {
-	return &coordinator{plan: p, options: o, started: time.Now(), heard: make(chan heard, 64), patience: grace}
+	return &coordinator{plan: p, options: o, started: time.Now(), begun: newClock().now(), heard: make(chan heard, 64), patience: grace}
 }
 
 // laborer is a worker as its coordinator sees it.
@@ -78,7 +79,9 @@ func (c *coordinator) launch() error {
 		o.Interval = time.Second // also a sign of life
 	}
 	for _, l := range c.workers {
-		l.tell(order{Start: startOf(c.plan, l.share, o)})
+		begin := startOf(c.plan, l.share, o)
+		begin.Started = c.begun
+		l.tell(order{Start: begin})
 	}
 	return nil
 }
@@ -246,6 +249,9 @@ func (c *coordinator) result(ctx context.Context) (*Result, error) {
 			}
 			ends = append(ends, t)
 		}
+	}
+	if r.Series != nil {
+		r.Series.settle(false)
 	}
 	r.Interrupted = r.Interrupted && ctx.Err() != nil // else one was stopped because of another
 	if len(ends) == len(c.workers) {

@@ -23,6 +23,7 @@ type start struct {
 	PIDs   []int  `json:"pids,omitempty"`
 	GC     string `json:"gc,omitempty"`
 
+	Started  int64         `json:"started"` // of the run, CLOCK_MONOTONIC ns
 	Part     int           `json:"part"`
 	Others   int           `json:"others"`
 	Version  string        `json:"version,omitempty"`

@@ -108,6 +108,7 @@ func (d *drain) terminate() error {
 		}
 	}
 	d.told = d.clock.now()
+	d.mark("SIGTERM")
 	d.each = &d.during
 	giveUp := d.told + int64(d.plan.Limit)
 	d.enter("draining", 0)

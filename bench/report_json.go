@@ -8,9 +8,11 @@ import (
 	"slices"
 )
 
-// WriteJSON writes the result as one line of JSON, without the histograms.
+// WriteJSON writes the result as one line of JSON, without the histograms and
+// the series.
 func (r *Result) WriteJSON(w io.Writer) error {
 	line := *r
+	line.Series = nil
 	for _, q := range []**Quantiles{&line.Handshake, &line.Delivery, &line.Last, &line.Cycle, &line.SendLag} {
 		if *q != nil {
 			bare := **q
@@ -30,7 +32,28 @@ func (r *Result) WriteJSON(w io.Writer) error {
 	return json.NewEncoder(w).Encode(&line)
 }
 
-// Save writes the whole result, with its histograms, to a file.
+// Load reads what Save wrote.
+func Load(path string) (*Result, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("bench: load: %w", err)
+	}
+	r := new(Result)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("bench: load: %s is not a result that --out saved: %w", path, err)
+	}
+	if r.Plan.Scenario == "" || r.Started.IsZero() {
+		return nil, fmt.Errorf("bench: load: %s is not a result that --out saved", path)
+	}
+	if r.Series != nil {
+		if err := r.Series.validate(); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return r, nil
+}
+
+// Save writes the whole result, with its histograms and its series, to a file.
 func (r *Result) Save(path string) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

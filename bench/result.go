@@ -50,6 +50,7 @@ type Result struct {
 	// What a scenario found beside: in a run of several processes, of all of them.
 	Latencies []Latency `json:"latencies,omitempty"`
 	Sections  []Section `json:"sections,omitempty"`
+	Series    *Series   `json:"series,omitempty"` // over time; nil: it was over at once
 	// Problems are what did not go as it should, in words, beside what Faults,
 	// Failed and Lost say.
 	Problems []string `json:"problems,omitempty"`

@@ -85,6 +85,11 @@ func (r *run) perform(ctx context.Context, o Options) error {
 
 	err := r.execute()
 	if r.swarm != nil {
+		r.takeSample(r.clock.now())
+		if s := &r.sampler.series; len(s.Samples) > 0 {
+			s.settle(r.crew != nil)
+			r.result.Series = s
+		}
 		r.swarm.stop()
 	}
 	if errors.Is(err, errInterrupted) {
@@ -139,6 +144,7 @@ type run struct {
 	phaseEnds  int64 // 0: unknown
 	want       int
 	nextGlance int64
+	sampler    sampler
 
 	// Shared.
 	interrupted atomic.Bool
@@ -180,6 +186,7 @@ func (r *run) loop(step func(now int64) (done bool, wait time.Duration)) error {
 			return nil
 		}
 		r.look(now)
+		r.sample(now)
 		if gap := r.swarm.gather(now, r.plan.Gather); gap > 0 && wait > 0 {
 			time.Sleep(min(wait, gap, maxWait))
 			continue

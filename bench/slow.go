@@ -102,6 +102,7 @@ func (s *slow) stall(end int64) error {
 		return err
 	}
 	s.stalledAt = s.windowAt
+	s.mark("some stop reading")
 	s.each = &s.during
 	for i, slow := range s.skipper {
 		if slow {

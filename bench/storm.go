@@ -144,6 +144,7 @@ func (s *storm) weather() error {
 // strike begins the storm.
 func (s *storm) strike(now int64) {
 	s.cutAt = now
+	s.mark("the cut")
 	s.each = &s.stormy
 	s.spans = append(s.spans, span{now, &s.stormy})
 }

@@ -51,6 +51,7 @@ func (w *worker) perform(ctx context.Context, s *start) *ending {
 	}
 	r := newRun(&p, o)
 	r.share, r.crew = share, w
+	r.started = s.Started
 	end := &ending{Result: r.result}
 	err := r.perform(ctx, o)
 	if err == nil && r.tails != nil {
