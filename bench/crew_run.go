@@ -211,7 +211,7 @@ func (c *coordinator) watch() {
 // progress is a glance at all workers.
 func (c *coordinator) progress(now time.Time) Progress {
 	lead := c.workers[0].glance
-	p := Progress{Phase: lead.Phase, Left: lead.Left, Elapsed: now.Sub(c.started)}
+	p := Progress{Phase: lead.Phase, Phased: lead.Phased, Left: lead.Left, Elapsed: now.Sub(c.started)}
 	for _, l := range c.workers {
 		g := l.glance
 		p.Open += g.Open

@@ -116,5 +116,16 @@ func (p *Plan) normalise() error {
 	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 {
 		bad("times must not be negative")
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return planError{errors.Join(errs...)}
+	}
+	return nil
 }
+
+// ErrPlan: a plan that cannot be run, whatever the server. The error's text has
+// a line for each reason.
+var ErrPlan = errors.New("bench: plan")
+
+type planError struct{ error }
+
+func (planError) Is(target error) bool { return target == ErrPlan }

@@ -88,7 +88,7 @@ func (r *Result) codes() string {
 }
 
 func (r *Result) rowsRate(row func(string, string, ...any)) {
-	row("rate", "%s %s in %v, %s/s", short(float64(r.Operations)), plural(r.Operation), r.Window.Round(10*time.Millisecond), short(r.PerSecond()))
+	row("rate", "%s %s in %v, %s/s", short(float64(r.Operations)), Plural(r.Operation), r.Window.Round(10*time.Millisecond), short(r.PerSecond()))
 	if r.ServerCPU > 0 {
 		row("server CPU", "%s us per %s, %.0f %% of a core", short(r.ServerMicros()), r.Operation, 100*ratio(float64(r.ServerCPU), float64(r.Window)))
 	}
@@ -101,22 +101,12 @@ func (r *Result) rowsRate(row func(string, string, ...any)) {
 func (r *Result) writeLatencies(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\nlatency\tp50\tp90\tp99\tp99.9\tmax\t\n")
-	any := false
-	for _, l := range slices.Concat([]Latency{
-		{"handshake", r.Handshake},
-		{"each subscriber", r.Delivery},
-		{"last subscriber", r.Last},
-		{"cycle", r.Cycle},
-	}, r.Latencies, []Latency{
-		{"send behind plan", r.SendLag},
-	}) {
-		if l.Quantiles != nil {
-			any = true
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", l.Name,
-				shortTime(l.P50), shortTime(l.P90), shortTime(l.P99), shortTime(l.P999), shortTime(l.Max))
-		}
+	list := r.AllLatencies()
+	for _, l := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", l.Name,
+			shortTime(l.P50), shortTime(l.P90), shortTime(l.P99), shortTime(l.P999), shortTime(l.Max))
 	}
-	if !any {
+	if len(list) == 0 {
 		return nil
 	}
 	return t.Flush()
@@ -168,7 +158,8 @@ func shortTime(d time.Duration) string {
 	}
 }
 
-func plural(word string) string {
+// Plural is for names of operations.
+func Plural(word string) string {
 	if stem, ok := strings.CutSuffix(word, "y"); ok {
 		return stem + "ies"
 	}

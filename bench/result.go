@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -92,6 +93,33 @@ func quantilesOf(h *hdrhistogram.Histogram, count uint64, most int64) (*Quantile
 	}
 	q.HDR = encoded
 	return q, nil
+}
+
+// AllLatencies are the distributions that were counted, by name.
+func (r *Result) AllLatencies() []Latency {
+	return slices.DeleteFunc(slices.Concat([]Latency{
+		{"handshake", r.Handshake},
+		{"each subscriber", r.Delivery},
+		{"last subscriber", r.Last},
+		{"cycle", r.Cycle},
+	}, r.Latencies, []Latency{
+		{"send behind plan", r.SendLag},
+	}), func(l Latency) bool { return l.Quantiles == nil })
+}
+
+// MainLatency is that of the run's operation, else the first one; nil: there is none.
+func (r *Result) MainLatency() *Latency {
+	all := r.AllLatencies()
+	want := map[string]string{"handshake": "handshake", "delivery": "each subscriber", "cycle": "cycle"}[r.Operation]
+	for i := range all {
+		if all[i].Name == want {
+			return &all[i]
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[0]
 }
 
 // PerSecond is the rate of operations over the window.

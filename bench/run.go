@@ -27,6 +27,7 @@ type Options struct {
 type Progress struct {
 	Phase     string
 	Elapsed   time.Duration
+	Phased    time.Duration // since the phase began
 	Left      time.Duration // of the phase; 0: unknown
 	Open      int
 	Want      int
@@ -141,6 +142,7 @@ type run struct {
 	done       uint64   // operations, all phases
 	each       *counter // what Progress shows quantiles of; may be nil
 	phase      string
+	phaseAt    int64 // when it began
 	phaseEnds  int64 // 0: unknown
 	want       int
 	nextGlance int64
@@ -170,7 +172,7 @@ func (r *run) usageSince(before usage) (usage, error) {
 
 // enter begins a phase that is expected to end at ends; 0: unknown.
 func (r *run) enter(phase string, ends int64) {
-	r.phase, r.phaseEnds, r.nextGlance = phase, ends, 0
+	r.phase, r.phaseAt, r.phaseEnds, r.nextGlance = phase, r.clock.now(), ends, 0
 }
 
 // loop turns the swarm until step says that it is done. step runs after each
@@ -216,6 +218,7 @@ func (r *run) look(now int64) {
 	p := &Progress{
 		Phase:   r.phase,
 		Elapsed: time.Duration(now - r.started),
+		Phased:  time.Duration(now - r.phaseAt),
 		Open:    r.swarm.count[open],
 		Want:    r.want,
 		Done:    r.done,

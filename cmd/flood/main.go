@@ -14,12 +14,15 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/bench"
+	"sluice/bench/report"
 )
 
 type cli struct {
 	Run       runCmd       `cmd:"" help:"Run a scenario against a WebSocket server."`
 	Worker    workerCmd    `cmd:"" hidden:"" help:"One of the processes of 'flood run --procs'."`
 	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
+	Report    reportCmd    `cmd:"" help:"Show saved results again, as a table or as a page with pictures."`
+	Compare   compareCmd   `cmd:"" help:"Show saved results of the same plan side by side, with ratios."`
 	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
 	Presets   presetsCmd   `cmd:"" help:"List the presets for servers of other kinds, one line each."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
@@ -30,6 +33,7 @@ type cli struct {
 var (
 	errFaulty  = errors.New("not everything arrived as it should: see the report")
 	errInvalid = errors.New("the generator was the limit")
+	errUsage   = errors.New("wrong usage")
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -53,18 +57,25 @@ func run(args []string) int {
 		parser.Errorf("%s", err)
 		return 2
 	}
-	switch err := command.Run(); {
-	case err == nil:
+	err = command.Run()
+	if err == nil {
 		return 0
-	case errors.Is(err, errInvalid):
-		return 3
-	case errors.Is(err, bench.ErrIndivisible):
-		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
-		return 2
-	default:
-		fmt.Fprintf(os.Stderr, "flood: %v\n", err)
-		return 1
 	}
+	if errors.Is(err, errInvalid) {
+		return 3 // the report has said so
+	}
+	for line := range strings.Lines(err.Error()) {
+		for _, pkg := range []string{"bench: ", "plan: ", "report: "} {
+			line = strings.TrimPrefix(line, pkg)
+		}
+		fmt.Fprintf(os.Stderr, "flood: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	for _, wrong := range []error{errUsage, bench.ErrPlan, bench.ErrIndivisible, report.ErrDifferent} {
+		if errors.Is(err, wrong) {
+			return 2
+		}
+	}
+	return 1
 }
 
 type scenariosCmd struct{}

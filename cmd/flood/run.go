@@ -61,7 +61,7 @@ type runCmd struct {
 
 	PID   []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
 	JSON  bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
-	Out   string `type:"path" help:"Also save the result, with its histograms, to this file."`
+	Out   string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
 	Quiet bool   `short:"q" help:"No progress on stderr."`
 }
 
@@ -94,7 +94,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live := bench.Live{W: os.Stderr, Terminal: isTerminal(os.Stderr)}
+	live := bench.Live{W: os.Stderr, Terminal: isTerminal(os.Stderr), Width: columns}
 	limits, err := bench.Preflight(len(plan.URLs), len(plan.Sources))
 	if err != nil {
 		return err
@@ -134,10 +134,4 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return errFaulty
 	}
 	return nil
-}
-
-// isTerminal: a character device is near enough for where progress goes.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
