@@ -64,9 +64,9 @@ interop: ## Drive a node with npm's ws client (needs node)
 	$(GO) test -count=1 -tags interop ./gateway/interop
 
 .PHONY: browser
-browser: ## Drive the demo in a headless Chromium (installs Debian's as root)
+browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)
 	@command -v chromium >/dev/null || .ci/install chromium
-	$(GO) test -count=1 -tags browser ./gateway/interop/browser
+	$(GO) test -count=1 -tags browser ./gateway/interop/browser ./bench/report
 
 ##@ Check, one by one
 
@@ -82,7 +82,7 @@ format: ## Format every file
 .PHONY: vet
 vet: ## Run go vet, the tagged tests included
 	$(GO) vet ./...
-	$(GO) vet -tags interop,browser ./gateway/interop/...
+	$(GO) vet -tags interop,browser ./gateway/interop/... ./bench/...
 
 .PHONY: lint
 lint: ## Run golangci-lint

@@ -9,16 +9,15 @@ import (
 
 // chart is one picture, before it has a size.
 type chart struct {
-	title  string
-	about  string // for who cannot see it
-	x, y   scale
-	xTick  func(float64) string
-	yTick  func(float64) string
-	xUnit  string
-	lines  []line
-	bands  []band
-	marks  []mark
-	yTicks []float64 // in place of y's
+	title string
+	about string // for who cannot see it
+	x, y  scale
+	xTick func(float64) string
+	yTick func(float64) string
+	xUnit string
+	lines []line
+	bands []band
+	marks []mark
 }
 
 // line is a curve. Points stand in the order of x; a NaN is a gap.
@@ -46,9 +45,12 @@ type mark struct {
 // fifths of a pixel, so text of 12 can still be read.
 const (
 	width, height = 480.0, 250.0
-	left, right   = 52.0, 78.0
+	left          = 52.0
 	top, bottom   = 30.0, 34.0
 	lineHeight    = 13.0
+	letter        = 6.9 // of a label; those of bands are smaller
+	bandLetter    = 5.4
+	palette       = 6 // colours that the page has
 )
 
 // The picture as the page's template draws it.
@@ -94,6 +96,13 @@ type label struct {
 
 // draw gives a chart its places.
 func (c *chart) draw() picture {
+	longest := 0
+	for _, l := range c.lines {
+		if len(l.points) > 0 {
+			longest = max(longest, len([]rune(l.name)))
+		}
+	}
+	right := max(10+letter*float64(longest), 30) // labels stand behind the curves' ends
 	f := box{X: left, Y: top, W: width - left - right, H: height - top - bottom}
 	f.Right, f.Bottom = f.X+f.W, f.Y+f.H
 	p := picture{Title: c.title, About: c.about, Width: width, Height: height, Frame: f, XUnit: c.xUnit}
@@ -102,7 +111,7 @@ func (c *chart) draw() picture {
 	for i, b := range c.bands {
 		from, to := px(b.from), px(b.to)
 		pb := pictureBand{box: box{X: from, Y: f.Y, W: tenth(to - from), H: f.H}, Even: i%2 == 0}
-		if room := (to - from) / 5.4; float64(len(b.name)) <= room { // 5.4 units a letter
+		if float64(len(b.name))*bandLetter <= to-from {
 			pb.Name = b.name
 		}
 		p.Bands = append(p.Bands, pb)
@@ -118,8 +127,8 @@ func (c *chart) draw() picture {
 		if path == "" {
 			continue
 		}
-		p.Curves = append(p.Curves, curve{path, l.colour, l.faint, l.name})
-		p.Labels = append(p.Labels, label{X: f.Right + 5, Y: end, Text: l.name, Colour: l.colour, Faint: l.faint})
+		p.Curves = append(p.Curves, curve{path, l.colour % palette, l.faint, l.name})
+		p.Labels = append(p.Labels, label{X: f.Right + 5, Y: end, Text: l.name, Colour: l.colour % palette, Faint: l.faint})
 	}
 	spread(p.Labels, f.Y, f.Bottom)
 	for _, m := range c.marks {

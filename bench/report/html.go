@@ -75,7 +75,7 @@ type figure struct{ Name, Value, Note string }
 
 func newPageRun(n Named, colour int) (pageRun, error) {
 	r := n.Result
-	p := pageRun{Name: n.Name, Colour: colour, Invalid: r.Invalid, When: r.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
+	p := pageRun{Name: n.Name, Colour: colour % palette, Invalid: r.Invalid, When: r.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
 	var text strings.Builder
 	if err := r.WriteText(&text); err != nil {
 		return p, fmt.Errorf("report: %s: %w", n.Name, err)

@@ -131,8 +131,14 @@ func clock(v float64) string {
 	if v < 120 {
 		return trim(v) + " s"
 	}
-	d := time.Duration(v * float64(time.Second)).Round(time.Second)
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	s := time.Duration(v * float64(time.Second)).Round(time.Second).String()
+	if short, is := strings.CutSuffix(s, "m0s"); is {
+		s = short + "m"
+	}
+	if short, is := strings.CutSuffix(s, "h0m"); is {
+		s = short + "h"
+	}
+	return s
 }
 
 // trim has three significant digits, and no zeros at the end.
