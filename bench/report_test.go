@@ -130,13 +130,13 @@ func TestShort(t *testing.T) {
 
 func TestLive(t *testing.T) {
 	p := Progress{
-		Phase: "measuring", Elapsed: 61 * time.Second, Left: 3 * time.Second, Open: 10, Want: 20,
+		Phase: "measuring", Elapsed: 61 * time.Second, Phased: time.Second, Left: 3 * time.Second, Open: 10, Want: 20,
 		Done: 5, PerSecond: 1e6, P50: time.Millisecond, P99: time.Second, Errors: 2,
 	}
 	var b bytes.Buffer
 	Live{W: &b}.Show(p)
 	Live{W: &b}.Clear()
-	if want := "  1m1s  measuring  10/20 connections  1 M/s  p50 1ms p99 1s  2 errors  3s left\n"; b.String() != want {
+	if want := "  1m1s  measuring  25 %  10/20 connections  1 M/s  p50 1ms p99 1s  2 errors  3s left\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	b.Reset()
@@ -145,5 +145,32 @@ func TestLive(t *testing.T) {
 	l.Clear()
 	if strings.Contains(b.String(), "\n") || strings.Count(b.String(), "\r\x1b[K") != 2 {
 		t.Errorf("the repainted line is %q", b.String())
+	}
+	for width, want := range map[int]string{
+		0:  "\r\x1b[K  1m1s  measuring  [###.........]  10/20 connections  1 M/s  p50 1ms p99 1s  2 ",
+		20: "\r\x1b[K  1m1s  measuring  ",
+	} {
+		b.Reset()
+		Live{W: &b, Terminal: true, Width: func() int { return width }}.Show(p)
+		if got := b.String(); got != want {
+			t.Errorf("%d columns: %q, want %q", width, got, want)
+		}
+	}
+}
+
+// How far a phase is, is shown by its time, or by what it opens; else not at all.
+func TestShareOfAPhase(t *testing.T) {
+	for _, tt := range []struct {
+		p     Progress
+		share float64
+		known bool
+	}{
+		{Progress{Phased: time.Second, Left: 3 * time.Second, Open: 1, Want: 1}, 0.25, true},
+		{Progress{Phased: time.Second, Open: 3, Want: 4}, 0.75, true},
+		{Progress{Phased: time.Second, Open: 4, Want: 4}, 0, false},
+	} {
+		if share, known := tt.p.share(); share != tt.share || known != tt.known {
+			t.Errorf("%+v: %v, %v", tt.p, share, known)
+		}
 	}
 }
