@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures Sluice beside the floor servers on this machine.
 #
-#   bench/run.sh               all rows, three rounds; writes bench/RESULTS.md
+#   bench/run.sh               all rows, three rounds; writes bench/RESULTS.md and bench/out/report.html
 #   bench/run.sh ROW...        these rows only, e.g. open1k; prints, writes nothing
 #   bench/run.sh --list        the rows
 #   bench/run.sh smoke         every row, small and short (below a minute), judges nothing
@@ -19,7 +19,7 @@ case "$*" in
 *) go build -o "$bin/sluice" ./cmd/sluice ;;
 esac
 case "${1-}" in
-'') set -- --out bench/RESULTS.md ;;
-smoke) shift; set -- --smoke "$@" ;;
+'') set -- --out bench/RESULTS.md --page bench/out/report.html ;;
+smoke) shift; set -- --smoke --page bench/out/smoke.html "$@" ;;
 esac
 exec "$bin/flood" bench --sluice "$bin/sluice" --floor "$bin/floor" "$@"

@@ -2,6 +2,7 @@ package report
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -21,41 +22,70 @@ type Named struct {
 	Result *bench.Result
 }
 
+// Chapter is a part of a page: results that belong together, and words about them.
+type Chapter struct {
+	Title string
+	Text  string // beneath the title; may be empty
+	Runs  []Named
+}
+
 // HTML writes one page with pictures of the results: no script, nothing from
 // elsewhere, so that it can be mailed and read offline. Several results are laid
 // over each other. Of an INVALID one it shows why, and no figures.
 func HTML(w io.Writer, results ...Named) error {
+	if len(results) == 0 {
+		return errors.New("report: nothing to report")
+	}
+	return Book(w, "flood "+results[0].Result.Plan.Scenario, Chapter{Runs: results})
+}
+
+// Book writes one page with a chapter for each group of results.
+func Book(w io.Writer, title string, chapters ...Chapter) error {
 	data := struct {
 		Title    string
-		Runs     []pageRun
-		Pictures []picture
-		Several  bool
-	}{Several: len(results) > 1}
-	var valid []run
-	for _, n := range results {
-		pr, err := newPageRun(n, len(valid))
+		Chapters []pageChapter
+	}{Title: title}
+	for i := range chapters {
+		c, err := newPageChapter(&chapters[i])
 		if err != nil {
 			return err
 		}
-		data.Runs = append(data.Runs, pr)
-		if n.Result.Invalid == "" {
-			valid = append(valid, run{n.Result, n.Name})
-		}
-	}
-	if len(results) == 0 {
-		return fmt.Errorf("report: nothing to report")
-	}
-	data.Title = "flood " + results[0].Result.Plan.Scenario
-	if len(valid) > 0 {
-		list := charts(valid)
-		for i := range list {
-			data.Pictures = append(data.Pictures, list[i].draw())
-		}
+		data.Chapters = append(data.Chapters, c)
 	}
 	if err := page.Execute(w, data); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
+}
+
+// pageChapter is a chapter as the template takes it.
+type pageChapter struct {
+	Title, Text string
+	Runs        []pageRun
+	Pictures    []picture
+	Several     bool
+}
+
+func newPageChapter(c *Chapter) (pageChapter, error) {
+	out := pageChapter{Title: c.Title, Text: c.Text, Several: len(c.Runs) > 1}
+	var valid []run
+	for _, n := range c.Runs {
+		pr, err := newPageRun(n, len(valid))
+		if err != nil {
+			return out, err
+		}
+		out.Runs = append(out.Runs, pr)
+		if n.Result.Invalid == "" {
+			valid = append(valid, run{n.Result, n.Name})
+		}
+	}
+	if len(valid) > 0 {
+		list := charts(valid)
+		for i := range list {
+			out.Pictures = append(out.Pictures, list[i].draw())
+		}
+	}
+	return out, nil
 }
 
 // pageRun is what the page says of a result in words and tables.

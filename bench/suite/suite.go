@@ -26,6 +26,11 @@ type Suite struct {
 	Rounds                        int
 	Scale                         Scale
 	Log                           io.Writer // what happens, a line each; and what servers say on stderr
+	// Runs is a directory in which the last run of each row and server is kept,
+	// for Page; "": none is.
+	Runs string
+
+	row string // that is being measured
 }
 
 // Scale is how large and long the measurements are.
@@ -51,7 +56,13 @@ var errInvalid = errors.New("INVALID")
 // Run measures the rows, and returns what it has also when there is an error.
 func (s *Suite) Run(ctx context.Context, rows []Row) ([]Outcome, error) {
 	var out []Outcome
+	if s.Runs != "" {
+		if err := os.MkdirAll(s.Runs, 0o755); err != nil {
+			return nil, fmt.Errorf("suite: %w", err)
+		}
+	}
 	for _, row := range rows {
+		s.row = row.Name
 		o := Outcome{Row: row, Values: make(map[string][][]float64)}
 		for round := range s.Rounds {
 			for _, name := range turned(row.Servers, round) {
@@ -102,6 +113,9 @@ func (s *Suite) flood(ctx context.Context, name string, args ...string) (*bench.
 		"-c", s.ClientCore, s.FloodBin, "run", "--quiet", "--json",
 		"--url", srv.url(), "--pid", fmt.Sprint(srv.cmd.Process.Pid),
 	}, args...)
+	if s.Runs != "" {
+		args = append(args, "--out", s.kept(name))
+	}
 	if slices.Contains(args, "--steps") && srv.admin != 0 {
 		args = append(args, "--gc", srv.gcURL())
 	}

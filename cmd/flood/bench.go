@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ type benchCmd struct {
 	ClientCore string `default:"1" help:"Core of the generator."`
 	Only       string `help:"Measure this server alone, e.g. 'floor -b'."`
 	Out        string `type:"path" help:"Also write the table to this file."`
+	Page       string `type:"path" help:"Also write a page with pictures of the last round to this file, and the runs beside it."`
 }
 
 func (c *benchCmd) Run(ctx context.Context) error {
@@ -46,12 +48,20 @@ func (c *benchCmd) Run(ctx context.Context) error {
 		ServerCore: c.ServerCore, ClientCore: c.ClientCore,
 		Rounds: c.Rounds, Scale: suite.Full, Log: os.Stderr,
 	}
+	if c.Page != "" {
+		s.Runs = filepath.Join(filepath.Dir(c.Page), "runs")
+	}
 	if c.Smoke {
 		s.Scale, s.Rounds = suite.Smoke, 1
 	}
 	outcomes, err := s.Run(ctx, rows)
 	if err != nil {
 		return err
+	}
+	if c.Page != "" {
+		if err := s.Page(c.Page, outcomes); err != nil {
+			return err
+		}
 	}
 	if c.Smoke || c.Only != "" {
 		fmt.Println("every row ran, nothing was lost, doubled, reordered or corrupted")
