@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lesismal/nbio"
 
+	"sluice/gateway/internal/deadline"
 	"sluice/gateway/metrics"
 )
 
@@ -23,15 +25,30 @@ type listener struct {
 	socket    *os.File // in Go's poller, so that accept can wait
 	raw       syscall.RawConn
 	endpoints []*Endpoint
+	secure    *secure // nil without TLS
+	proxies   []netip.Prefix
+	trusted   []netip.Prefix
 
 	// Owned by accept.
 	spare *os.File // a descriptor to give away when there is none; nil: there was none for it
+
+	// Guarded by edge.timeouts.mu.
+	proxyTimeouts deadline.Queue[*opening]
+	tlsTimeouts   deadline.Queue[*opening]
 }
 
 // soReusePort is SO_REUSEPORT, which package syscall lacks on some platforms.
 const soReusePort = 15
 
 func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
+	l := &listener{edge: e, endpoints: o.Endpoints, proxies: o.ProxyFrom, trusted: o.TrustedProxies}
+	if o.TLS != nil {
+		s, err := newSecure(o.TLS)
+		if err != nil {
+			return nil, err
+		}
+		l.secure = s
+	}
 	lc := net.ListenConfig{
 		KeepAlive: -1, // our pings do that job; Go's default costs 4 of 12 system calls of an accept, and probes every 15 s
 		Control: func(_, _ string, rc syscall.RawConn) error {
@@ -62,7 +79,8 @@ func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
 		_ = socket.Close()
 		return nil, fmt.Errorf("%w on %s: %w", ErrAddress, o.Address, err)
 	}
-	return &listener{edge: e, address: ln.Addr(), socket: socket, raw: raw, endpoints: o.Endpoints}, nil
+	l.address, l.socket, l.raw = ln.Addr(), socket, raw
+	return l, nil
 }
 
 // prepare sets the length of the accept queue (listen(2) may be called again),
@@ -93,6 +111,9 @@ func (l *listener) accept() {
 	defer l.dropSpare()
 	backoff := minBackoff
 	for n := 1; ; n++ {
+		if l.secure != nil && !l.secure.handshakes.wait(l.edge.stop) {
+			return
+		}
 		fd, err := l.next()
 		if err != nil && l.edge.draining.Load() {
 			return // the socket was closed
@@ -176,7 +197,9 @@ func (l *listener) refuse(fd int, why metrics.HandshakeFailure) error {
 	if ev := l.edge.refused(why); ev != nil {
 		ev.Stringer("address", peer(fd)).Msg("connection refused")
 	}
-	_, _ = send(fd, []byte(busy)) // a new socket has room for it
+	if l.secure == nil {
+		_, _ = send(fd, []byte(busy)) // a new socket has room for it
+	}
 	return syscall.Close(fd)
 }
 
@@ -214,28 +237,50 @@ func (l *listener) dropSpare() {
 func (l *listener) add(fd int, o *owner) error {
 	e := l.edge
 	nc := e.layout.adopt(fd, o)
-	op := &opening{listener: l}
-	c := &conn{nc: nc, opening: op}
+	c, session := l.connection(nc)
+	op := c.opening // it is the poller's from AddConn on
 	op.conn.Store(c)
 	// Whoever takes nc's lock later sees c as it is now: epoll is no
 	// synchronisation that Go's memory model knows.
 	c.phase.Store(phaseHandshake)
 	nc.Lock()
-	nc.SetSession(c)
+	nc.SetSession(session)
 	nc.Unlock()
 	if _, err := e.engine.AddConn(nc); err != nil {
 		e.addresses.leave(o, e.now())
 		return err // nbio has closed it
 	}
+	now := e.now()
 	e.timeouts.mu.Lock()
-	e.timeouts.queue.Add(e.now()+e.settings.Load().HandshakeTimeout.Milliseconds(), op)
+	e.timeouts.queue.Add(now+e.settings.Load().HandshakeTimeout.Milliseconds(), op)
+	if l.secure != nil {
+		l.tlsTimeouts.Add(now+l.secure.options.HandshakeTimeout.Milliseconds(), op)
+	}
 	e.timeouts.mu.Unlock()
 	return nil
 }
 
+// connection makes what stands for a connection, and what nbio is to remember of it.
+func (l *listener) connection(nc *nbio.Conn) (c *conn, session any) {
+	op := &opening{listener: l}
+	if l.secure == nil {
+		c := &conn{nc: nc, opening: op}
+		op.outer = c
+		return c, c
+	}
+	t := &tlsConn{conn: conn{nc: nc, opening: op}}
+	op.outer = t
+	op.stage.Store(stageTLS)
+	t.relay.Store(newRelay(l.secure.maxHello))
+	return &t.conn, t
+}
+
 // onOpen is called by the acceptor, before the descriptor is in epoll. It must
 // not close the connection.
-func (e *Edge) onOpen(*nbio.Conn) {
+func (e *Edge) onOpen(nc *nbio.Conn) {
+	if connOf(nc) == nil {
+		return // a mailbox
+	}
 	e.connections.Add(1)
 	e.handshaking.Add(1)
 }

@@ -21,8 +21,12 @@ const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 // well-behaved library would.
 type client struct {
 	*net.TCPConn
-	in *bufio.Reader
+	in  *bufio.Reader
+	out io.Writer // the socket, or what encrypts
 }
+
+// Write implements io.Writer.
+func (c *client) Write(p []byte) (int, error) { return c.out.Write(p) }
 
 // connect opens a connection and sends nothing.
 func connect(address string) (*client, error) { return dial(&net.Dialer{}, address) }
@@ -49,7 +53,7 @@ func dial(d *net.Dialer, address string) (*client, error) {
 	if err := c.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		return nil, err
 	}
-	return &client{c.(*net.TCPConn), bufio.NewReaderSize(c, 4<<10)}, nil
+	return &client{c.(*net.TCPConn), bufio.NewReaderSize(c, 4<<10), c}, nil
 }
 
 // upgrade asks for a WebSocket and reads the 101. behind follows the request in the same segment.

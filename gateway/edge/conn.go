@@ -42,28 +42,35 @@ const (
 //
 // hot: one lock, one system call.
 func (c *conn) Send(p []byte) {
+	c.nc.Lock() // nbio's; also what keeps the descriptor from being closed and reused meanwhile
+	c.deliver(p)
+	c.nc.Unlock()
+}
+
+// deliver sends p as it is, or queues what the kernel does not take, and says
+// whether that could be done. The connection's lock is held.
+func (c *conn) deliver(p []byte) bool {
 	nc := c.nc
-	nc.Lock() // nbio's; also what keeps the descriptor from being closed and reused meanwhile
 	if closed, _ := nc.IsClosed(); closed {
-		nc.Unlock()
-		return
+		return false
 	}
 	if c.Queued() == 0 {
 		n, errno := send(nc.Hash(), p)
-		if n == len(p) || errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
-			nc.Unlock() // all gone; or a broken connection, which the poller sees, too
-			return
+		if n == len(p) {
+			return true
+		}
+		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
+			return false // a broken connection, which the poller sees, too
 		}
 		p = p[n:]
 	}
 	if c.Queued() > maxQueued-len(p) {
 		c.shutdown(syscall.SHUT_RDWR)
-		nc.Unlock()
-		return
+		return false
 	}
 	c.Queue(len(p)) // before anyone can look at Queued again
 	queue(nc, p)
-	nc.Unlock()
+	return true
 }
 
 // Finish implements hub.Conn.

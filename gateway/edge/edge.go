@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +57,13 @@ type Listener struct {
 	ReusePort bool
 	Backlog   int
 	Endpoints []*Endpoint
+	// TLS is spoken on the listener; nil for plain connections.
+	TLS *TLS
+	// ProxyFrom are the proxies that begin each connection with a PROXY protocol
+	// header; nobody else may connect then. Empty: no such header.
+	ProxyFrom []netip.Prefix
+	// TrustedProxies may say in a header of the request who the client is.
+	TrustedProxies []netip.Prefix
 }
 
 // Endpoint is what clients find at one path.
@@ -91,7 +100,14 @@ type Edge struct {
 	timeouts  handshakeTimeouts
 	addresses addresses
 	stop      chan struct{}
-	wg        sync.WaitGroup // acceptors and the clock
+	wg        sync.WaitGroup // acceptors, the clock, the watcher of certificates
+
+	// For listeners with TLS. Static after Start.
+	loop      bool // the self-test says that pollers can decrypt
+	buffers   buffers
+	plain     [][]byte // each poller's buffer of plaintext
+	mailboxes []*mailbox
+	tlsWork   sync.WaitGroup // handshakes
 
 	// Guarded by lifecycle, which Start and Stop hold.
 	lifecycle sync.Mutex
@@ -101,7 +117,7 @@ type Edge struct {
 
 // handshakeTimeouts are the ends of handshakes under way, in order.
 type handshakeTimeouts struct {
-	// Guarded by mu.
+	// Guarded by mu, and so are the listeners' own queues.
 	mu    sync.Mutex
 	queue deadline.Queue[*opening]
 }
@@ -119,6 +135,9 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{options: o, layout: fields, cell: o.Metrics, log: o.Log, start: time.Now(), stop: make(chan struct{})}
 	e.refusals = sampled.New(o.Log, int(metrics.NumHandshakeFailures))
 	e.settings.Store(&o.Settings)
+	if slices.ContainsFunc(o.Listeners, func(l Listener) bool { return l.TLS != nil }) {
+		e.prepareTLS()
+	}
 	for i := range o.Listeners {
 		l, err := listen(context.Background(), e, &o.Listeners[i])
 		if err != nil {
@@ -141,7 +160,7 @@ func New(o Options) (*Edge, error) {
 	e.engine.OnRead(e.onRead)
 	e.engine.OnClose(e.onClose)
 	e.engine.OnWrittenSize(func(nc *nbio.Conn, _ []byte, n int) {
-		if c, ok := nc.Session().(*conn); ok {
+		if c := connOf(nc); c != nil {
 			c.written(n)
 		}
 	})
@@ -161,6 +180,12 @@ func (e *Edge) Start() error {
 		return fmt.Errorf("edge: start the event loop: %w", err)
 	}
 	e.started = true
+	if e.plain != nil {
+		if err := e.openMailboxes(); err != nil {
+			return err // Stop closes what is open
+		}
+		e.wg.Go(e.watch)
+	}
 	e.wg.Add(len(e.listeners) + 1)
 	for _, l := range e.listeners {
 		go l.accept()
@@ -198,7 +223,12 @@ func (e *Edge) Stop(ctx context.Context) error {
 	if !e.started {
 		return nil
 	}
-	return shutdown(ctx, e.engine)
+	err := shutdown(ctx, e.engine)
+	if err == nil {
+		e.tlsWork.Wait() // the end of their connections has ended them
+		e.closeMailboxes()
+	}
+	return err
 }
 
 // Addresses are where the listeners listen.
@@ -252,25 +282,51 @@ func (e *Edge) clock() {
 
 func (e *Edge) expire() {
 	now := e.now()
+	for _, l := range e.listeners {
+		e.expireQueue(&l.proxyTimeouts, now, func(c *conn, op *opening) {
+			if op.stage.CompareAndSwap(stageProxy, stageFailed) {
+				e.expel(c, metrics.HandshakeProxy)
+			}
+		})
+		e.expireQueue(&l.tlsTimeouts, now, func(c *conn, op *opening) {
+			if op.stage.CompareAndSwap(stageTLS, stageFailed) {
+				e.cell.TLSErrors[metrics.TLSTimeout].Add(1)
+				e.expel(c, metrics.HandshakeTLS)
+			}
+		})
+	}
+	e.expireQueue(&e.timeouts.queue, now, func(c *conn, op *opening) {
+		if op.stage.CompareAndSwap(stageTLS, stageFailed) {
+			e.cell.TLSErrors[metrics.TLSTimeout].Add(1)
+		}
+		e.expel(c, metrics.HandshakeTimeout)
+	})
+}
+
+// expireQueue calls f for all whose time is up.
+func (e *Edge) expireQueue(q *deadline.Queue[*opening], now int64, f func(*conn, *opening)) {
 	for {
 		e.timeouts.mu.Lock()
-		op, ok := e.timeouts.queue.Expired(now)
+		op, ok := q.Expired(now)
 		e.timeouts.mu.Unlock()
 		if !ok {
 			return
 		}
-		c := op.conn.Load()
-		if c == nil {
-			continue
+		if c := op.conn.Load(); c != nil {
+			f(c, op)
 		}
-		if e.leave(c, phaseDiscard) {
-			if ev := e.refused(metrics.HandshakeTimeout); ev != nil {
-				ev.Str("address", c.RemoteAddr()).Msg("handshake ended")
-			}
+	}
+}
+
+// expel ends a handshake whose time is up, and cuts what is left of one that failed.
+func (e *Edge) expel(c *conn, why metrics.HandshakeFailure) {
+	if e.leave(c, phaseDiscard) {
+		if ev := e.refused(why); ev != nil {
+			ev.Str("address", c.RemoteAddr()).Msg("handshake ended")
 		}
-		if c.phase.Load() == phaseDiscard {
-			c.Abort()
-		}
+	}
+	if c.phase.Load() == phaseDiscard {
+		c.Abort()
 	}
 }
 

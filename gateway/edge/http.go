@@ -50,7 +50,8 @@ func (c *conn) respond(status int, contentType string, length int, body []byte, 
 	if !c.edge().leave(c, phaseDiscard) {
 		return
 	}
+	outer := c.opening.outer
 	c.opening = nil
-	c.Send(out)
-	c.Finish()
+	outer.Send(out)
+	outer.Finish()
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"io"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -20,22 +21,55 @@ const maxReads = 256
 //
 // hot: the whole way in happens here, on the poller's shared buffer.
 func (e *Edge) onRead(nc *nbio.Conn) {
-	c, ok := nc.Session().(*conn)
-	if !ok {
+	var c *conn
+	var t *tlsConn // c's, if it is encrypted
+	switch s := nc.Session().(type) {
+	case *conn:
+		c = s
+	case *tlsConn:
+		c, t = &s.conn, s
+	case *distantConn:
+		c = &s.conn
+	case *mailbox:
+		e.collect(s)
+		return
+	default:
 		return
 	}
-	defer e.guard(c)
+	defer e.guard(c, nil)
 	buf := e.engine.PollerBuffer(nc)
 	published := false
 	for range maxReads {
-		n, errno := read(nc, buf)
+		room := len(buf)
+		if t != nil {
+			if room = t.room(room); room == 0 {
+				runtime.Gosched() // its goroutine has to catch up; the event comes again
+				break
+			}
+		}
+		n, errno := read(nc, buf[:room])
 		if n > 0 {
 			e.cell.BytesIn.Add(uint64(n))
-			if c.data(buf[:n]) {
-				published = true
+			switch {
+			case t == nil:
+				if c.data(buf[:n]) {
+					published = true
+				}
+			default:
+				fed, end := t.cipher(e, buf[:n])
+				published = published || fed
+				if end {
+					t.Release()
+					_ = nc.CloseWithError(io.EOF)
+					return
+				}
 			}
 		}
 		if n == 0 && errno == 0 { // the peer has left: nbio closes when onRead returns
+			if t != nil {
+				t.leftTLS()
+				break
+			}
 			c.Release()
 			break
 		}
@@ -43,7 +77,7 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 			_ = nc.CloseWithError(errno)
 			break
 		}
-		if n < len(buf) && errno != syscall.EINTR {
+		if n < room && errno != syscall.EINTR {
 			break
 		}
 	}
@@ -52,6 +86,20 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 		// its processor would go with it until the runtime takes it back,
 		// 20 us to 10 ms later: let the shards have it first.
 		runtime.Gosched()
+	}
+}
+
+// connOf is the conn of an nbio.Conn, whatever is around it; nil for a mailbox.
+func connOf(nc *nbio.Conn) *conn {
+	switch s := nc.Session().(type) {
+	case *conn:
+		return s
+	case *tlsConn:
+		return &s.conn
+	case *distantConn:
+		return &s.conn
+	default:
+		return nil
 	}
 }
 
@@ -80,7 +128,9 @@ func (c *conn) data(b []byte) (published bool) {
 
 // guard keeps a panic in a connection's path from ending the process: it ends
 // the connection.
-func (e *Edge) guard(c *conn) {
+//
+// cut ends it where it may not be closed; nil on its poller, in its own event.
+func (e *Edge) guard(c *conn, cut func()) {
 	p := recover()
 	if p == nil {
 		return
@@ -94,6 +144,10 @@ func (e *Edge) guard(c *conn) {
 	if e.leave(c, phaseDiscard) {
 		e.cell.HandshakeFailures[metrics.HandshakePanic].Add(1)
 	}
+	if cut != nil {
+		cut()
+		return
+	}
 	_ = c.nc.Close()
 }
 
@@ -101,8 +155,8 @@ func (e *Edge) guard(c *conn) {
 // goroutine for all connections, and may overlap onRead of the same one: so it
 // leaves what the poller owns alone.
 func (e *Edge) onClose(nc *nbio.Conn, _ error) {
-	c, ok := nc.Session().(*conn)
-	if !ok {
+	c := connOf(nc)
+	if c == nil {
 		return
 	}
 	nc.Lock()   // see read: there may not have been one
@@ -111,6 +165,11 @@ func (e *Edge) onClose(nc *nbio.Conn, _ error) {
 		e.cell.HandshakeFailures[metrics.HandshakeLost].Add(1)
 	}
 	c.phase.Store(phaseClosed)
+	if t, ok := nc.Session().(*tlsConn); ok {
+		if r := t.relay.Load(); r != nil {
+			r.end()
+		}
+	}
 	c.Detach()
 	e.addresses.leave(ownerOf(nc), e.now())
 	e.connections.Add(-1)

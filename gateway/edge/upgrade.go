@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sluice/gateway/hub"
 	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 	"sluice/gateway/session"
@@ -15,7 +16,11 @@ import (
 
 // opening is what a connection needs until it is a WebSocket.
 type opening struct {
+	// Static.
 	listener *listener
+	outer    hub.Conn // what answers are sent through: the conn itself, or what is around it
+
+	// Owned by the poller.
 	gathered []byte // the request so far, when it did not come in one piece
 
 	// conn is whom the handshake's deadline is for; nil once it is a WebSocket, so
@@ -23,7 +28,17 @@ type opening struct {
 	conn atomic.Pointer[conn]
 
 	path, origin string // what was asked for, fit for a log; empty unless refusals are logged
+	// stage is what the connection waits for. Whoever moves it on has ended that part.
+	stage atomic.Uint32
 }
+
+// Stages of a handshake.
+const (
+	stageRequest uint32 = iota // the upgrade request
+	stageProxy                 // the PROXY protocol's header
+	stageTLS                   // the TLS handshake
+	stageFailed                // nothing any more
+)
 
 // edge is where the connection came in, during the handshake.
 func (c *conn) edge() *Edge { return c.opening.listener.edge }
@@ -98,10 +113,11 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 		return false // timed out or lost meanwhile
 	}
 	c.opening.conn.Store(nil)
+	outer := c.opening.outer
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
 	first := append(ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, ""), ep.Greeting...)
-	c.Open(ep.Session, c, channels, first) // from here on only the shard sends
+	c.Open(ep.Session, outer, channels, first) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}

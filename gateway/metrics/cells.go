@@ -117,8 +117,44 @@ const (
 	HandshakeUnauthorized
 	// HandshakeForbidden: the token is good, but not for a channel that was asked for.
 	HandshakeForbidden
+	// HandshakeTLS: the TLS handshake failed; TLSError says why.
+	HandshakeTLS
+	// HandshakeProxy: no good PROXY protocol header came from where one has to come.
+	HandshakeProxy
 
 	NumHandshakeFailures
+)
+
+// TLSError says why a TLS handshake failed.
+type TLSError uint8
+
+const (
+	// TLSNotTLS: the first bytes are no TLS record: plain HTTP on an encrypted port.
+	TLSNotTLS TLSError = iota
+	// TLSVersion: the client speaks only versions below min_version.
+	TLSVersion
+	// TLSCipher: no cipher suite or key exchange in common.
+	TLSCipher
+	// TLSProtocol: the client's ALPN list does not have http/1.1.
+	TLSProtocol
+	// TLSCertificate: a client certificate is missing, or was refused.
+	TLSCertificate
+	// TLSAlert: the client ended it, such as for not trusting the certificate.
+	TLSAlert
+	// TLSTooLarge: more bytes than a handshake may take.
+	TLSTooLarge
+	// TLSTimeout: not complete within handshake_timeout.
+	TLSTimeout
+	// TLSBusy: max_handshakes were under way, and as many waited.
+	TLSBusy
+	// TLSLost: the peer left.
+	TLSLost
+	// TLSPanic: a handler panicked.
+	TLSPanic
+	// TLSOther: anything else that is wrong with what the client sent.
+	TLSOther
+
+	NumTLSErrors
 )
 
 // TokenRefusal says what was wrong with a token, or that there was none. Clients
@@ -191,6 +227,10 @@ type Cell struct {
 	Handshakes        atomic.Uint64 // upgrades answered with 101
 	Pages             atomic.Uint64 // plain HTTP requests answered
 	HandshakeFailures [NumHandshakeFailures]atomic.Uint64
+	TLSHandshakes     atomic.Uint64 // TLS handshakes that were completed
+	TLSErrors         [NumTLSErrors]atomic.Uint64
+	TLSReloads        atomic.Uint64 // certificates of a listener that were read again
+	TLSReloadFailures atomic.Uint64 // and those that were not good
 	TokenRefusals     [NumTokenRefusals]atomic.Uint64
 	KeySetFetches     atomic.Uint64 // fetches of auth.jwks.url that gave a key set
 	KeySetFailures    atomic.Uint64 // and those that did not

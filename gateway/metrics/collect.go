@@ -27,6 +27,12 @@ func (s *Set) Collect(ch chan<- prometheus.Metric) {
 	for f := range NumHandshakeFailures {
 		counter(n.handshakeFailures, func(c *Cell) *atomic.Uint64 { return &c.HandshakeFailures[f] }, f.String())
 	}
+	counter(n.tlsHandshakes, func(c *Cell) *atomic.Uint64 { return &c.TLSHandshakes })
+	for e := range NumTLSErrors {
+		counter(n.tlsErrors, func(c *Cell) *atomic.Uint64 { return &c.TLSErrors[e] }, e.String())
+	}
+	counter(n.tlsReloads, func(c *Cell) *atomic.Uint64 { return &c.TLSReloads }, "ok")
+	counter(n.tlsReloads, func(c *Cell) *atomic.Uint64 { return &c.TLSReloadFailures }, "failed")
 	for r := range NumTokenRefusals {
 		counter(n.tokenRefusals, func(c *Cell) *atomic.Uint64 { return &c.TokenRefusals[r] }, r.String())
 	}

@@ -10,6 +10,13 @@ type names struct {
 	accepted          *prometheus.Desc
 	handshakes        *prometheus.Desc
 	handshakeFailures *prometheus.Desc
+	tlsHandshakes     *prometheus.Desc
+	tlsErrors         *prometheus.Desc
+	tlsReloads        *prometheus.Desc
+	tlsUnderWay       *prometheus.Desc
+	tlsLoop           *prometheus.Desc
+	tlsRelease        *prometheus.Desc
+	tlsExpiry         *prometheus.Desc
 	tokenRefusals     *prometheus.Desc
 	keySetFetches     *prometheus.Desc
 	keySetAge         *prometheus.Desc
@@ -43,6 +50,13 @@ func newNames() names {
 		accepted:          d("edge_accepted_connections_total", "Connections accepted from the kernel. Its rate is the load of new clients."),
 		handshakes:        d("edge_handshakes_total", "WebSocket upgrades answered with 101."),
 		handshakeFailures: d("edge_handshake_failures_total", "Connections that never became a WebSocket, by what was wrong.", "reason"),
+		tlsHandshakes:     d("edge_tls_handshakes_total", "TLS handshakes that were completed."),
+		tlsErrors:         d("edge_tls_handshake_errors_total", "TLS handshakes that failed, by what was wrong.", "reason"),
+		tlsReloads:        d("edge_tls_reloads_total", "Times that a listener's certificates were read again, by whether they were good. After a failure the old ones stay: alert on it.", "result"),
+		tlsUnderWay:       d("edge_tls_handshakes", "TLS handshakes of this moment. At max_handshakes new clients wait."),
+		tlsLoop:           d("edge_tls_loop", "1: pollers can decrypt. 0: the self-test at start failed, and each TLS connection has a goroutine. Absent without TLS."),
+		tlsRelease:        d("edge_tls_buffer_release", "1: idle TLS connections let go of their buffers. 0: this build's crypto/tls does not let them. Absent without TLS."),
+		tlsExpiry:         d("edge_tls_certificate_expiry_seconds", "When the first of the certificates in use expires, in Unix time. Absent without TLS."),
 		tokenRefusals:     d("auth_refused_tokens_total", "Tokens that were refused, by what was wrong. Clients are not told which it was.", "reason"),
 		keySetFetches:     d("auth_key_set_fetches_total", "Fetches of auth.jwks.url, by whether they gave a key set.", "result"),
 		keySetAge:         d("auth_key_set_age_seconds", "Age of the key set from auth.jwks.url. Alert well below auth.jwks.max_stale, where all its tokens are refused. Absent without one."),
@@ -72,12 +86,15 @@ func newNames() names {
 // ofSet are the names that a Set shows; the others belong to its Registry.
 func (n *names) ofSet() []*prometheus.Desc {
 	return []*prometheus.Desc{
-		n.accepted, n.handshakes, n.handshakeFailures, n.tokenRefusals, n.keySetFetches, n.pages, n.bytesIn, n.bytesOut,
+		n.accepted, n.handshakes, n.handshakeFailures, n.tlsHandshakes, n.tlsErrors, n.tlsReloads, n.tokenRefusals, n.keySetFetches, n.pages, n.bytesIn, n.bytesOut,
 		n.closed, n.messagesIn, n.published, n.deliveries, n.writes, n.drops,
 		n.fanout, n.batch, n.panics, n.guardSteps,
 	}
 }
 
 func (n *names) ofNode() []*prometheus.Desc {
-	return []*prometheus.Desc{n.connections, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed, n.anon, n.info}
+	return []*prometheus.Desc{
+		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed,
+		n.anon, n.info,
+	}
 }

@@ -52,6 +52,22 @@ var (
 		HandshakePanic:        "panic",
 		HandshakeUnauthorized: "unauthorized",
 		HandshakeForbidden:    "forbidden",
+		HandshakeTLS:          "tls",
+		HandshakeProxy:        "proxy",
+	}
+	tlsErrors = [NumTLSErrors]string{
+		TLSNotTLS:      "not_tls",
+		TLSVersion:     "version",
+		TLSCipher:      "cipher",
+		TLSProtocol:    "protocol",
+		TLSCertificate: "client_certificate",
+		TLSAlert:       "alert",
+		TLSTooLarge:    "too_large",
+		TLSTimeout:     "timeout",
+		TLSBusy:        "busy",
+		TLSLost:        "lost",
+		TLSPanic:       "panic",
+		TLSOther:       "other",
 	}
 	guardSteps = [NumGuardSteps]string{
 		GuardStopAccepting: "stop_accepting",
@@ -85,6 +101,9 @@ func (r CloseReason) String() string { return label(closeReasons[:], int(r)) }
 
 // String is the reason as metrics and logs show it, "unknown" outside the table.
 func (f HandshakeFailure) String() string { return label(handshakeFailures[:], int(f)) }
+
+// String is the reason as metrics and logs show it, "unknown" outside the table.
+func (e TLSError) String() string { return label(tlsErrors[:], int(e)) }
 
 // String is the reason as metrics and logs show it, "unknown" outside the table.
 func (r TokenRefusal) String() string { return label(tokenRefusals[:], int(r)) }

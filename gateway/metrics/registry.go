@@ -12,6 +12,8 @@ import (
 type Gauges struct {
 	// Connections by state.
 	Handshaking, Open, Closing int
+	// TLS is the state of the listeners that speak it; nil: there are none.
+	TLS *TLSGauges
 	// InboxDepth is how many publications wait in each shard's inbox, by shard.
 	InboxDepth []int
 	// QueuedBytes wait for sockets that do not take them yet.
@@ -22,6 +24,16 @@ type Gauges struct {
 	KeySetAge time.Duration
 	// GuardUsed is the part of the memory limit that is in use; 0: there is no limit.
 	GuardUsed float64
+}
+
+// TLSGauges are the figures of TLS of one moment.
+type TLSGauges struct {
+	// Handshakes under way.
+	Handshakes int
+	// Loop: pollers decrypt. Release: idle connections let go of their buffers.
+	Loop, Release bool
+	// Expiry is when the first of the certificates in use ends.
+	Expiry time.Time
 }
 
 // Options say what a registry shows beside the counters of its Set.
@@ -71,6 +83,12 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 	gauge(n.names.connections, float64(g.Handshaking), "handshaking")
 	gauge(n.names.connections, float64(g.Open), "open")
 	gauge(n.names.connections, float64(g.Closing), "closing")
+	if g.TLS != nil {
+		gauge(n.names.tlsUnderWay, float64(g.TLS.Handshakes))
+		gauge(n.names.tlsLoop, truth(g.TLS.Loop))
+		gauge(n.names.tlsRelease, truth(g.TLS.Release))
+		gauge(n.names.tlsExpiry, float64(g.TLS.Expiry.Unix()))
+	}
 	for i, depth := range g.InboxDepth {
 		gauge(n.names.inbox, float64(depth), strconv.Itoa(i))
 	}
@@ -86,4 +104,12 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 		gauge(n.names.anon, float64(anon))
 	}
 	gauge(n.names.info, 1, n.options.Version)
+}
+
+// truth is 1 or 0.
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
