@@ -51,6 +51,7 @@ func (g *Gateway) gauges() metrics.Gauges {
 	st := g.hub.Stats()
 	all, handshaking := g.edge.Connections()
 	return metrics.Gauges{
+		TLS:         g.edge.TLS(),
 		Handshaking: handshaking,
 		Open:        st.Connections - st.Closing,
 		Closing:     all - handshaking - (st.Connections - st.Closing),

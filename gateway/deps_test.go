@@ -52,8 +52,8 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/config"},
-			[]string{protocol, gw + "/auth", gw + "/auth/jwks"},
-			"a configuration knows what a channel name is, and nobody who reads it",
+			[]string{internal, protocol, gw + "/auth", gw + "/auth/jwks"},
+			"a configuration knows what a channel name and a certificate are, and nobody who reads it",
 		},
 		{
 			[]string{gw + "/hub"},

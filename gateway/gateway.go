@@ -84,7 +84,10 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	var listeners []edge.Listener
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		el := edge.Listener{Address: l.Address, ReusePort: l.ReusePort, Backlog: l.Backlog}
+		el := edge.Listener{
+			Address: l.Address, ReusePort: l.ReusePort, Backlog: l.Backlog, TLS: edgeTLS(&l.TLS),
+			ProxyFrom: config.Prefixes(l.ProxyProtocol.From), TrustedProxies: config.Prefixes(l.TrustedProxies),
+		}
 		for j := range l.Endpoints {
 			el.Endpoints = append(el.Endpoints, g.endpoint(&l.Endpoints[j]))
 		}

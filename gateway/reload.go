@@ -4,7 +4,8 @@ import "sluice/gateway/config"
 
 // Reload takes over what can be changed while running, and returns the keys
 // that changed with effect now, and those whose change needs a restart. cfg is
-// valid, as config.Load returned it, so nothing here can fail half-way.
+// valid, as config.Load returned it, so nothing here can fail half-way. The
+// files of certificates are read again, too; their paths need a restart.
 func (g *Gateway) Reload(cfg *config.Config) (live, needRestart []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -21,6 +22,7 @@ func (g *Gateway) Reload(cfg *config.Config) (live, needRestart []string) {
 			i++
 		}
 	}
+	g.edge.ReloadTLS()
 	g.cfg = merged
 	return live, needRestart
 }

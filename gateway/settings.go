@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"math"
 	"runtime/debug"
 	"syscall"
@@ -70,6 +71,35 @@ func edgeSettings(cfg *config.Config) edge.Settings {
 			FailuresPerMinute: cfg.Limits.FailedAuthsPerAddress,
 		},
 	}
+}
+
+// edgeTLS is nil for a listener without certificates.
+func edgeTLS(c *config.TLS) *edge.TLS {
+	if len(c.Certificates) == 0 {
+		return nil
+	}
+	t := &edge.TLS{
+		Goroutines:       c.Mode == config.TLSGoroutine,
+		MinVersion:       tls.VersionTLS12,
+		ClientCA:         c.ClientCAFile,
+		HandshakeTimeout: time.Duration(c.HandshakeTimeout),
+		MaxHandshakes:    c.MaxHandshakes,
+		Tickets:          c.Tickets,
+		TicketKeys:       c.TicketKeyFiles,
+	}
+	if c.MinVersion == config.TLS13 {
+		t.MinVersion = tls.VersionTLS13
+	}
+	switch c.ClientAuth {
+	case config.ClientAuthRequest:
+		t.ClientAuth = tls.VerifyClientCertIfGiven
+	case config.ClientAuthRequire:
+		t.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	for _, pair := range c.Certificates {
+		t.Certificates = append(t.Certificates, edge.CertificateFiles{Certificate: pair.CertFile, Key: pair.KeyFile})
+	}
+	return t
 }
 
 func sessionLimits(cfg *config.Config) *session.Limits {

@@ -1,20 +1,29 @@
 package main
 
-import "io"
+import (
+	"io"
+
+	"sluice/gateway/config"
+)
 
 // checkCmd prints what is wrong with a configuration on standard output, where
-// an editor or a pipe finds it, and nothing else anywhere.
+// an editor or a pipe finds it, and warnings on standard error.
 type checkCmd struct{ sources }
 
 // Help is the long help text.
 func (checkCmd) Help() string {
 	return "Prints nothing and exits 0 when the configuration is good. Otherwise every problem stands on a line of its own " +
-		"on standard output, as file:line:col: key: message, and the exit code is 1.\n\n" + environmentHelp
+		"on standard output, as file:line:col: key: message, and the exit code is 1. What a node runs with, although somebody should " +
+		"look at it, is a warning on standard error.\n\n" + environmentHelp
 }
 
 // Run is the command.
 func (c checkCmd) Run(around *surroundings) error {
-	if _, problems := c.load(around); len(problems) > 0 {
+	_, problems, warnings := config.Check(c.source(around))
+	for _, w := range warnings {
+		_, _ = io.WriteString(around.stderr, "warning: "+w.String()+"\n")
+	}
+	if len(problems) > 0 {
 		_, _ = io.WriteString(around.stdout, problems.String())
 		return errQuiet
 	}

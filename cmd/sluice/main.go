@@ -71,13 +71,17 @@ type sources struct {
 }
 
 func (s sources) load(around *surroundings) (*config.Config, config.Problems) {
-	return config.Load(config.Source{
+	return config.Load(s.source(around))
+}
+
+func (s sources) source(around *surroundings) config.Source {
+	return config.Source{
 		File:   s.File,
 		Env:    around.environ,
 		Set:    s.Set,
 		Listen: s.Listen,
 		Admin:  s.Admin,
-	})
+	}
 }
 
 const environmentHelp = `Every key can also be set in the environment: SLUICE_LIMITS_MESSAGE_SIZE=1MiB, SLUICE_LISTENERS_0_ADDRESS=:8080. Order: defaults, file, environment, flags.`

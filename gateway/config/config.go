@@ -42,8 +42,55 @@ type Listener struct {
 	ReusePort bool `yaml:"reuse_port"`
 	// Connections that may wait to be accepted, 1 to 65535. The kernel caps it at net.core.somaxconn.
 	Backlog int `yaml:"backlog"`
+	// TLS. Without certificates clients connect in the clear.
+	TLS TLS `yaml:"tls"`
+	// A header in front of each connection, in which a load balancer says who the client is (versions 1 and 2).
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+	// Load balancers that say in the request's Forwarded or X-Forwarded-For who the client is: addresses
+	// or CIDRs. From anyone else these headers are not looked at. Empty = from nobody.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 	// What is served, by path. At least one; a listener that names none has one with all defaults.
 	Endpoints []Endpoint `yaml:"endpoints"`
+}
+
+// TLS is how a listener encrypts. Files are read at start, on SIGHUP, and within two seconds after they have changed.
+type TLS struct {
+	// Chosen by the name that the client asks for; the first is for clients whose name fits none.
+	// Empty = no TLS.
+	Certificates []Certificate `yaml:"certificates"`
+	// Who decrypts: loop (the event loop), or goroutine (one for each connection, at several times the memory).
+	Mode TLSMode `yaml:"mode"`
+	// The oldest version that is spoken, 1.2 or 1.3.
+	MinVersion TLSVersion `yaml:"min_version"`
+	// Client certificates: none (not asked for), request (one that is given must be good), require.
+	ClientAuth ClientAuth `yaml:"client_auth"`
+	// PEM file with the authorities that sign client certificates.
+	ClientCAFile string `yaml:"client_ca_file"`
+	// From the accept to the end of the TLS handshake, 10ms to 10m. limits.handshake_timeout runs at the same time.
+	HandshakeTimeout Duration `yaml:"handshake_timeout"`
+	// Handshakes under way at the same time, 1 to 1000000. Above it clients wait to be accepted.
+	MaxHandshakes int `yaml:"max_handshakes"`
+	// May clients resume sessions, which saves most of the cost of a handshake?
+	Tickets bool `yaml:"tickets"`
+	// Files of at least 32 random bytes that tickets are encrypted with, the newest first: one more is
+	// needed while old tickets are about. Nodes with the same files resume each other's sessions.
+	// Empty = keys that the process makes up, and rotates, itself.
+	TicketKeyFiles []string `yaml:"ticket_key_files"`
+}
+
+// Certificate is a server certificate and its key.
+type Certificate struct {
+	// PEM file: the certificate, then those between it and the root.
+	CertFile string `yaml:"cert_file"`
+	// PEM file: the private key, without a passphrase.
+	KeyFile string `yaml:"key_file"`
+}
+
+// ProxyProtocol is the header that a load balancer puts in front of a connection.
+type ProxyProtocol struct {
+	// Who sends it: addresses or CIDRs of the load balancers. The header is required then, within 2s,
+	// and nobody else may connect. Empty = no header.
+	From []string `yaml:"from"`
 }
 
 // Endpoint is what clients find at one path of a listener.

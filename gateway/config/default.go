@@ -57,7 +57,24 @@ func Default() *Config {
 // The defaults of a list's elements: what a file leaves out of one that it lists.
 
 func defaultListener() Listener {
-	return Listener{Address: "127.0.0.1:8080", Backlog: 4096, Endpoints: []Endpoint{defaultEndpoint()}}
+	return Listener{
+		Address: "127.0.0.1:8080", Backlog: 4096, TLS: defaultTLS(),
+		ProxyProtocol:  ProxyProtocol{From: []string{}},
+		TrustedProxies: []string{}, Endpoints: []Endpoint{defaultEndpoint()},
+	}
+}
+
+func defaultTLS() TLS {
+	return TLS{
+		Certificates:     []Certificate{},
+		Mode:             TLSLoop,
+		MinVersion:       TLS12,
+		ClientAuth:       ClientAuthNone,
+		HandshakeTimeout: Duration(5 * time.Second),
+		MaxHandshakes:    1024,
+		Tickets:          true,
+		TicketKeyFiles:   []string{},
+	}
 }
 
 func defaultEndpoint() Endpoint {

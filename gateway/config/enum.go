@@ -51,3 +51,39 @@ const (
 )
 
 func (LogFormat) choices() []string { return []string{string(JSON), string(Console)} }
+
+// TLSMode is who decrypts.
+type TLSMode string
+
+// The modes of TLS.
+const (
+	TLSLoop      TLSMode = "loop"
+	TLSGoroutine TLSMode = "goroutine"
+)
+
+func (TLSMode) choices() []string { return []string{string(TLSLoop), string(TLSGoroutine)} }
+
+// TLSVersion is a version of the protocol.
+type TLSVersion string
+
+// The versions that may be asked for.
+const (
+	TLS12 TLSVersion = "1.2"
+	TLS13 TLSVersion = "1.3"
+)
+
+func (TLSVersion) choices() []string { return []string{string(TLS12), string(TLS13)} }
+
+// ClientAuth is what is asked of clients.
+type ClientAuth string
+
+// What may be asked of clients.
+const (
+	ClientAuthNone    ClientAuth = "none"
+	ClientAuthRequest ClientAuth = "request"
+	ClientAuthRequire ClientAuth = "require"
+)
+
+func (ClientAuth) choices() []string {
+	return []string{string(ClientAuthNone), string(ClientAuthRequest), string(ClientAuthRequire)}
+}

@@ -42,18 +42,31 @@ const maxFile = 1 << 20
 //
 // The key in admin.api_key_file is read here and becomes admin.api_key.
 func Load(s Source) (*Config, Problems) {
+	c, problems, _ := Check(s)
+	return c, problems
+}
+
+// Check is Load that also returns what an operator should look at, although the
+// node runs with it: a certificate that has expired, a secret that others can read.
+func Check(s Source) (c *Config, problems, warnings Problems) {
 	var text []byte
 	if s.File != "" {
 		var err error
 		if text, err = readFile(s.File); err != nil {
-			return nil, Problems{{File: s.File, Message: err.Error()}}
+			return nil, Problems{{File: s.File, Message: err.Error()}}, nil
 		}
 	}
-	return load(s, text)
+	return check(s, text)
 }
 
 // load is Load with the file's content in text.
 func load(s Source, text []byte) (*Config, Problems) {
+	c, problems, _ := check(s, text)
+	return c, problems
+}
+
+// check is Check with the file's content in text.
+func check(s Source, text []byte) (c *Config, problems, warnings Problems) {
 	l := &loader{
 		config: Default(),
 		file:   s.File,
@@ -62,7 +75,7 @@ func load(s Source, text []byte) (*Config, Problems) {
 		partly: map[string]bool{},
 	}
 	if !l.yaml(text) {
-		return nil, l.problems
+		return nil, l.problems, nil
 	}
 	l.env(s.Env)
 	for _, assignment := range s.Set {
@@ -75,11 +88,12 @@ func load(s Source, text []byte) (*Config, Problems) {
 		l.set("admin.address", s.Admin, adminFlag)
 	}
 	l.validate()
+	l.warnings.sort()
 	if len(l.problems) > 0 {
 		l.problems.sort()
-		return nil, l.problems
+		return nil, l.problems, l.warnings
 	}
-	return l.config, nil
+	return l.config, nil, l.warnings
 }
 
 // readFile returns a file's content. The error does not repeat the path.
@@ -119,6 +133,7 @@ type loader struct {
 	// and lists around them.
 	broken, partly map[string]bool
 	problems       Problems
+	warnings       Problems
 	// values counts what was read from YAML, aliases expanded: see maxValues.
 	values int
 }
@@ -132,6 +147,12 @@ type place struct {
 // report adds a problem of a key at a place.
 func (l *loader) report(at place, key, message string) {
 	l.problems = append(l.problems, Problem{File: at.source, Line: at.line, Col: at.col, Key: key, Message: message})
+}
+
+// warn adds a warning of a key.
+func (l *loader) warn(key, message string) {
+	key, at := l.where(key)
+	l.warnings = append(l.warnings, Problem{File: at.source, Line: at.line, Col: at.col, Key: key, Message: message})
 }
 
 // reject is report for a value that could not be taken.

@@ -31,6 +31,11 @@ func (l *loader) listeners(c *Config) {
 			}
 		}
 		between(l, join(key, "backlog"), n.Backlog, 1, 65535)
+		l.tls(n.TLS, join(key, "tls"))
+		l.proxies(n.ProxyProtocol.From, join(key, "proxy_protocol.from"))
+		l.proxies(n.TrustedProxies, join(key, "trusted_proxies"))
+		l.check(len(n.ProxyProtocol.From) == 0 || len(n.TrustedProxies) == 0, join(key, "trusted_proxies"),
+			"and proxy_protocol.from are both set: one of them says who the client is", join(key, "proxy_protocol.from"))
 		l.check(len(n.Endpoints) > 0, join(key, "endpoints"), "at least one endpoint is needed")
 		if len(n.Endpoints) > maxElements {
 			l.check(false, join(key, "endpoints"), tooMany)

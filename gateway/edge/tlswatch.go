@@ -5,6 +5,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"sluice/gateway/metrics"
 )
 
 // watchInterval is how often the files of TLS are looked at.
@@ -87,4 +89,22 @@ func inode(info os.FileInfo) uint64 {
 		return st.Ino
 	}
 	return 0
+}
+
+// TLS is the state of the listeners that speak it, or nil when there are none.
+func (e *Edge) TLS() *metrics.TLSGauges {
+	if e.plain == nil {
+		return nil
+	}
+	g := &metrics.TLSGauges{Loop: e.loop, Release: e.buffers.ok}
+	for _, l := range e.listeners {
+		if l.secure == nil {
+			continue
+		}
+		g.Handshakes += l.secure.handshakes.underWay()
+		if end := time.Unix(l.secure.expiry.Load(), 0); g.Expiry.IsZero() || end.Before(g.Expiry) {
+			g.Expiry = end
+		}
+	}
+	return g
 }

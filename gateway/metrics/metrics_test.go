@@ -43,7 +43,9 @@ func labels(m *dto.Metric) string {
 func TestNamesGolden(t *testing.T) {
 	families := gather(t, NewRegistry(NewSet(2), Options{
 		Version: "v1.2.3",
-		Gauges:  func() Gauges { return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second, GuardUsed: 0.5} },
+		Gauges: func() Gauges {
+			return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second, GuardUsed: 0.5, TLS: new(TLSGauges)}
+		},
 	}))
 	var lines []string
 	for name, f := range families {
