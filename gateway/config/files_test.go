@@ -28,7 +28,13 @@ func TestShippedFiles(t *testing.T) {
 		t.Fatalf("no files in %s: %v", configFiles, err)
 	}
 	for _, f := range files {
+		f, err := filepath.Abs(f)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Run(filepath.Base(f), func(t *testing.T) {
+			t.Chdir(t.TempDir()) // where the files that a configuration names are
+			sample(t)
 			if _, problems := Load(Source{File: f}); len(problems) > 0 {
 				t.Error(problems)
 			}

@@ -53,7 +53,7 @@ func newNames() names {
 		tlsHandshakes:     d("edge_tls_handshakes_total", "TLS handshakes that were completed."),
 		tlsErrors:         d("edge_tls_handshake_errors_total", "TLS handshakes that failed, by what was wrong.", "reason"),
 		tlsReloads:        d("edge_tls_reloads_total", "Times that a listener's certificates were read again, by whether they were good. After a failure the old ones stay: alert on it.", "result"),
-		tlsUnderWay:       d("edge_tls_handshakes", "TLS handshakes of this moment. At max_handshakes new clients wait."),
+		tlsUnderWay:       d("edge_tls_handshakes_in_flight", "TLS handshakes under way. At max_handshakes new clients wait."),
 		tlsLoop:           d("edge_tls_loop", "1: pollers can decrypt. 0: the self-test at start failed, and each TLS connection has a goroutine. Absent without TLS."),
 		tlsRelease:        d("edge_tls_buffer_release", "1: idle TLS connections let go of their buffers. 0: this build's crypto/tls does not let them. Absent without TLS."),
 		tlsExpiry:         d("edge_tls_certificate_expiry_seconds", "When the first of the certificates in use expires, in Unix time. Absent without TLS."),
