@@ -41,3 +41,6 @@ require (
 	golang.org/x/tools v0.26.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+// Client certificates with larger RSA keys are refused before anything is computed with them.
+godebug tlsmaxrsasize=4096

@@ -67,13 +67,16 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 		}
 		if n == 0 && errno == 0 { // the peer has left: nbio closes when onRead returns
 			if t != nil {
-				t.leftTLS()
-				break
+				t.leftTLS(e)
+			} else {
+				c.Release()
 			}
-			c.Release()
 			break
 		}
 		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
+			if t != nil {
+				t.leftTLS(e)
+			}
 			_ = nc.CloseWithError(errno)
 			break
 		}

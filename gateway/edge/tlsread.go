@@ -117,8 +117,11 @@ func (t *tlsConn) takePlain(e *Edge, r *relay) {
 }
 
 // leftTLS is called on the poller's goroutine at the end of the stream, before nbio closes.
-func (t *tlsConn) leftTLS() {
+func (t *tlsConn) leftTLS(e *Edge) {
 	if r := t.relay.Load(); r != nil {
+		if op := t.opening; op != nil && op.stage.CompareAndSwap(stageTLS, stageFailed) {
+			e.cell.TLSErrors[metrics.TLSLost].Add(1)
+		}
 		r.end()
 		return
 	}
@@ -208,9 +211,9 @@ func (t *tlsConn) read(e *Edge, r *relay) {
 func (e *Edge) failTLS(t *tlsConn, why metrics.TLSError) {
 	if op := t.opening; op.stage.CompareAndSwap(stageTLS, stageFailed) {
 		e.cell.TLSErrors[why].Add(1)
-	}
-	if e.leave(&t.conn, phaseDiscard) {
-		e.cell.HandshakeFailures[metrics.HandshakeTLS].Add(1)
+		if e.leave(&t.conn, phaseDiscard) {
+			e.cell.HandshakeFailures[metrics.HandshakeTLS].Add(1)
+		}
 	}
 	t.failed()
 }

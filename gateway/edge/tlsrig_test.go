@@ -204,3 +204,10 @@ func (r *tlsRig) tlsConns(t testing.TB, n int) (list []*tlsConn) {
 func (r *tlsRig) errors(why metrics.TLSError) uint64 { return r.set.Edge().TLSErrors[why].Load() }
 
 var _ net.Conn = (*wire)(nil)
+
+// startTLS is start.
+func (r *tlsRig) startTLS(t testing.TB) *tlsRig {
+	t.Helper()
+	r.start(t)
+	return r
+}
