@@ -109,7 +109,14 @@ func (r *rig) conns(t testing.TB, n int) (list []*conn) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d connections", n), func() bool { return len(r.h.Connections(1<<20)) == n })
 	for _, info := range r.h.Connections(1 << 20) {
-		list = append(list, info.Conn.(*conn))
+		switch c := info.Conn.(type) {
+		case *conn:
+			list = append(list, c)
+		case *distantConn:
+			list = append(list, &c.conn)
+		case *tlsConn:
+			list = append(list, &c.conn)
+		}
 	}
 	return list
 }
