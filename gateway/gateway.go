@@ -88,6 +88,9 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 			Address: l.Address, ReusePort: l.ReusePort, Backlog: l.Backlog, TLS: edgeTLS(&l.TLS),
 			ProxyFrom: config.Prefixes(l.ProxyProtocol.From), TrustedProxies: config.Prefixes(l.TrustedProxies),
 		}
+		if l.ClientHeader == config.Forwarded {
+			el.ClientHeader = edge.Forwarded
+		}
 		for j := range l.Endpoints {
 			el.Endpoints = append(el.Endpoints, g.endpoint(&l.Endpoints[j]))
 		}

@@ -46,9 +46,11 @@ type Listener struct {
 	TLS TLS `yaml:"tls"`
 	// A header in front of each connection, in which a load balancer says who the client is (versions 1 and 2).
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
-	// Load balancers that say in the request's Forwarded or X-Forwarded-For who the client is: addresses
-	// or CIDRs. From anyone else these headers are not looked at. Empty = from nobody.
+	// Load balancers that say in a header of the request who the client is: addresses or CIDRs.
+	// From anyone else the header is not looked at. Empty = from nobody.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// The header in which they do: x-forwarded-for or forwarded. The other one is not looked at.
+	ClientHeader ClientHeader `yaml:"client_header"`
 	// What is served, by path. At least one; a listener that names none has one with all defaults.
 	Endpoints []Endpoint `yaml:"endpoints"`
 }

@@ -60,7 +60,8 @@ func defaultListener() Listener {
 	return Listener{
 		Address: "127.0.0.1:8080", Backlog: 4096, TLS: defaultTLS(),
 		ProxyProtocol:  ProxyProtocol{From: []string{}},
-		TrustedProxies: []string{}, Endpoints: []Endpoint{defaultEndpoint()},
+		TrustedProxies: []string{}, ClientHeader: XForwardedFor,
+		Endpoints: []Endpoint{defaultEndpoint()},
 	}
 }
 

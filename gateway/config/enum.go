@@ -87,3 +87,14 @@ const (
 func (ClientAuth) choices() []string {
 	return []string{string(ClientAuthNone), string(ClientAuthRequest), string(ClientAuthRequire)}
 }
+
+// ClientHeader is the header in which a load balancer says who the client is.
+type ClientHeader string
+
+// The headers.
+const (
+	XForwardedFor ClientHeader = "x-forwarded-for"
+	Forwarded     ClientHeader = "forwarded"
+)
+
+func (ClientHeader) choices() []string { return []string{string(XForwardedFor), string(Forwarded)} }

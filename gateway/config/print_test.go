@@ -17,7 +17,7 @@ func TestPrintRoundTrip(t *testing.T) {
 		c := Default()
 		c.Listeners[0].Endpoints[0].Greeting = text
 		c.Listeners[0].Endpoints[0].Page = text
-		c.Listeners = append(c.Listeners, Listener{Address: "[::1]:80", Backlog: 1, TLS: defaultTLS(), ProxyProtocol: ProxyProtocol{From: []string{"10.0.0.0/8"}}, TrustedProxies: []string{}, Endpoints: []Endpoint{
+		c.Listeners = append(c.Listeners, Listener{Address: "[::1]:80", Backlog: 1, TLS: defaultTLS(), ProxyProtocol: ProxyProtocol{From: []string{"10.0.0.0/8"}}, TrustedProxies: []string{}, ClientHeader: Forwarded, Endpoints: []Endpoint{
 			{Path: "/a", Protocol: Raw, Channels: []string{}, AllowChannels: []string{"*", "a.*", "no", "1"}, Origins: []string{"*", "https://*.example.com"}},
 			{Path: "/b", Protocol: Raw, Channels: []string{"a", "b:c/d"}, AllowChannels: []string{}, Origins: []string{}, Greeting: text},
 		}})

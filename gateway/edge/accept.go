@@ -28,6 +28,7 @@ type listener struct {
 	secure    *secure // nil without TLS
 	proxies   []netip.Prefix
 	trusted   []netip.Prefix
+	header    ClientHeader
 
 	// Owned by accept.
 	spare *os.File // a descriptor to give away when there is none; nil: there was none for it
@@ -41,7 +42,7 @@ type listener struct {
 const soReusePort = 15
 
 func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
-	l := &listener{edge: e, endpoints: o.Endpoints, proxies: o.ProxyFrom, trusted: o.TrustedProxies}
+	l := &listener{edge: e, endpoints: o.Endpoints, proxies: o.ProxyFrom, trusted: o.TrustedProxies, header: o.ClientHeader}
 	if o.TLS != nil {
 		s, err := newSecure(o.TLS)
 		if err != nil {
@@ -181,8 +182,16 @@ func (l *listener) admit(fd int) error {
 	if e.full.Load() {
 		return l.refuse(fd, metrics.HandshakeMemory)
 	}
+	behind := false // who the client is will be said later
+	if len(l.proxies)+len(l.trusted) > 0 {
+		ip := peer(fd)
+		behind = isIn(l.proxies, ip) || isIn(l.trusted, ip)
+		if len(l.proxies) > 0 && !behind {
+			return l.stranger(fd)
+		}
+	}
 	var o *owner
-	if e.settings.Load().Address.on() {
+	if !behind && e.settings.Load().Address.on() {
 		var why metrics.HandshakeFailure
 		var ok bool
 		if o, why, ok = e.admitAddress(peer(fd)); !ok {
@@ -199,6 +208,14 @@ func (l *listener) refuse(fd int, why metrics.HandshakeFailure) error {
 	}
 	if l.secure == nil {
 		_, _ = send(fd, []byte(busy)) // a new socket has room for it
+	}
+	return syscall.Close(fd)
+}
+
+// stranger closes a connection that does not come from one of the proxies.
+func (l *listener) stranger(fd int) error {
+	if ev := l.edge.refused(metrics.HandshakeProxy); ev != nil {
+		ev.Stringer("address", peer(fd)).Msg("connection refused")
 	}
 	return syscall.Close(fd)
 }
@@ -253,6 +270,9 @@ func (l *listener) add(fd int, o *owner) error {
 	now := e.now()
 	e.timeouts.mu.Lock()
 	e.timeouts.queue.Add(now+e.settings.Load().HandshakeTimeout.Milliseconds(), op)
+	if len(l.proxies) > 0 {
+		l.proxyTimeouts.Add(now+proxyTimeout.Milliseconds(), op)
+	}
 	if l.secure != nil {
 		l.tlsTimeouts.Add(now+l.secure.options.HandshakeTimeout.Milliseconds(), op)
 	}
@@ -263,16 +283,26 @@ func (l *listener) add(fd int, o *owner) error {
 // connection makes what stands for a connection, and what nbio is to remember of it.
 func (l *listener) connection(nc *nbio.Conn) (c *conn, session any) {
 	op := &opening{listener: l}
-	if l.secure == nil {
-		c := &conn{nc: nc, opening: op}
+	switch {
+	case l.secure != nil:
+		t := &tlsConn{conn: conn{nc: nc, opening: op}}
+		op.outer = t
+		op.stage.Store(stageTLS)
+		t.relay.Store(newRelay(l.secure.maxHello))
+		c, session = &t.conn, t
+	case len(l.proxies)+len(l.trusted) > 0:
+		d := &distantConn{conn: conn{nc: nc, opening: op}}
+		op.outer = d
+		c, session = &d.conn, d
+	default:
+		c = &conn{nc: nc, opening: op}
 		op.outer = c
-		return c, c
+		session = c
 	}
-	t := &tlsConn{conn: conn{nc: nc, opening: op}}
-	op.outer = t
-	op.stage.Store(stageTLS)
-	t.relay.Store(newRelay(l.secure.maxHello))
-	return &t.conn, t
+	if len(l.proxies) > 0 {
+		op.stage.Store(stageProxy)
+	}
+	return c, session
 }
 
 // onOpen is called by the acceptor, before the descriptor is in epoll. It must

@@ -21,11 +21,22 @@ type layout struct{ fd, typ uintptr }
 // v1.6.12 stand in a size class of 208, so there is room for a pointer of ours.
 type socket struct {
 	nbio.Conn
-	owner *owner // whom the connection counts for; nil: there is no limit. Static after AddConn
+	owner *owner // whom the connection counts for; nil: there is no limit. Guarded by the connection's lock
 }
 
 // ownerOf is the owner of a connection that adopt made.
 func ownerOf(nc *nbio.Conn) *owner { return (*socket)(unsafe.Pointer(nc)).owner }
+
+// own makes o the owner of a connection that has none, unless it is closed by now.
+func own(nc *nbio.Conn, o *owner) bool {
+	nc.Lock()
+	defer nc.Unlock()
+	if closed, _ := nc.IsClosed(); closed {
+		return false
+	}
+	(*socket)(unsafe.Pointer(nc)).owner = o
+	return true
+}
 
 // errLayout: the nbio that this was built with is not the one it was written for.
 var errLayout = errors.New("edge: nbio.Conn has changed: use nbio v1.6.12")

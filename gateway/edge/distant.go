@@ -1,8 +1,12 @@
 package edge
 
-import "net/netip"
+import (
+	"net/netip"
 
-// distantConn is a conn whose client is behind a proxy that said who it is.
+	"sluice/gateway/metrics"
+)
+
+// distantConn is a conn whose client is behind a proxy that says who it is.
 type distantConn struct {
 	conn
 
@@ -18,5 +22,30 @@ func (d *distantConn) RemoteAddr() string {
 	return d.conn.RemoteAddr()
 }
 
-// proxied takes bytes of the PROXY header and returns what follows it.
-func (c *conn) proxied(b []byte) []byte { return b }
+// from notes what a proxy said about the client, whose port may be 0: unknown.
+// The limits on addresses are for the client, not for the proxy. When they are
+// reached it says so, and by which.
+func (c *conn) from(client netip.AddrPort) (why metrics.HandshakeFailure, ok bool) {
+	switch o := c.opening.outer.(type) {
+	case *distantConn:
+		o.client = client
+	case *tlsConn:
+		o.client = client
+	}
+	e := c.edge()
+	o, why, ok := e.admitAddress(client.Addr())
+	if ok && o != nil && !own(c.nc, o) {
+		e.addresses.leave(o, e.now()) // its end did not see the owner
+	}
+	return why, ok
+}
+
+// isIn says that an address is in one of the prefixes.
+func isIn(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -64,6 +64,8 @@ type Listener struct {
 	ProxyFrom []netip.Prefix
 	// TrustedProxies may say in a header of the request who the client is.
 	TrustedProxies []netip.Prefix
+	// ClientHeader is the header in which they do.
+	ClientHeader ClientHeader
 }
 
 // Endpoint is what clients find at one path.

@@ -25,7 +25,7 @@ func (c *conn) page(ep *Endpoint, req *ws.Request) {
 // answer gives a response that is not a 101, and counts why.
 func (c *conn) answer(status int, contentType string, body []byte, headers string, why metrics.HandshakeFailure) {
 	if ev := c.edge().refused(why); ev != nil {
-		ev.Int("status", status).Str("address", c.RemoteAddr()).Str("path", c.opening.path).
+		ev.Int("status", status).Str("address", c.opening.outer.RemoteAddr()).Str("path", c.opening.path).
 			Str("origin", c.opening.origin).Msg("handshake refused")
 	}
 	c.respond(status, contentType, len(body), body, headers)

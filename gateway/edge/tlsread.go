@@ -212,7 +212,9 @@ func (e *Edge) failTLS(t *tlsConn, why metrics.TLSError) {
 	if op := t.opening; op.stage.CompareAndSwap(stageTLS, stageFailed) {
 		e.cell.TLSErrors[why].Add(1)
 		if e.leave(&t.conn, phaseDiscard) {
-			e.cell.HandshakeFailures[metrics.HandshakeTLS].Add(1)
+			if ev := e.refused(metrics.HandshakeTLS); ev != nil {
+				ev.Stringer("tls", why).Str("address", t.RemoteAddr()).Msg("handshake ended")
+			}
 		}
 	}
 	t.failed()

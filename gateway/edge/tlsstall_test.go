@@ -135,5 +135,6 @@ func TestT10Refused(t *testing.T) {
 	for _, c := range silent {
 		c.reset()
 	}
+	eventually(t, "the turns", func() bool { return r.TLS().Handshakes == 0 })
 	r.dial(t)
 }

@@ -47,6 +47,11 @@ func (c *conn) edge() *Edge { return c.opening.listener.edge }
 // the others are gathered, up to the limit on their size.
 func (c *conn) handshake(b []byte) (published bool) {
 	op := c.opening
+	if op.stage.Load() == stageProxy {
+		if b = c.proxied(b); len(b) == 0 {
+			return false
+		}
+	}
 	if op.gathered != nil {
 		op.gathered = append(op.gathered, b...)
 		b = op.gathered
@@ -61,6 +66,9 @@ func (c *conn) handshake(b []byte) (published bool) {
 		if op.gathered == nil {
 			op.gathered = append([]byte(nil), b...)
 		}
+		return false
+	}
+	if !c.identify(&req) {
 		return false
 	}
 	if c.edge().refusals.On(zerolog.DebugLevel) {
