@@ -128,7 +128,7 @@ func (s *storm) weather() error {
 	var fail error
 	err := s.loop(func(now int64) (bool, time.Duration) {
 		wait := min(s.comeBack(now), s.publishDue(now))
-		if s.cut(now) {
+		if s.cut(s.clock.now()) {
 			wait = 0
 		}
 		if all == nil && (s.returned.n == uint64(s.clients()) || now >= giveUp) {
@@ -156,16 +156,12 @@ func (s *storm) clients() int { return s.share.count(s.plan.Connections) }
 // in a storm each of them means a request to send.
 const handshakesAtOnce = 128
 
-// cutsAtOnce bounds the connections that are cut between two looks at the sockets
-// and the plan: each takes the kernel some 20 us.
-const cutsAtOnce = 64
-
 // cut cuts some of those who are still to be cut, and says whether it did.
 func (s *storm) cut(now int64) bool {
 	if s.armed || s.cuts == s.clients() {
 		return false
 	}
-	for range min(cutsAtOnce, s.clients()-s.cuts) {
+	for s.cuts < s.clients() && s.clock.now()-now < int64(stepBudget) {
 		switch i := s.cuts; s.plan.Cut {
 		case "reset":
 			s.swarm.reset(i)
@@ -174,7 +170,7 @@ func (s *storm) cut(now int64) bool {
 		}
 		s.cuts++
 	}
-	s.lastCut = now
+	s.lastCut = s.clock.now()
 	return true
 }
 
