@@ -222,8 +222,8 @@ func (d *drain) tell(longest int64) {
 		s.count("messages lost", r.Faults.Lost)
 		s.note("accepted while the client was open, and not received by it")
 		if untold > 0 {
-			s.count("messages that may be lost", untold)
-			s.note("accepted within %s before a client's end: it may have been closed by then", shortTime(time.Duration(d.unsure())))
+			s.count("messages too late to tell", untold)
+			s.note("accepted within %s before a client's end: most likely after its close", shortTime(time.Duration(d.unsure())))
 		}
 	}
 	if posts, first := d.failedPosts(); posts > 0 {

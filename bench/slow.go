@@ -134,6 +134,9 @@ func (s *slow) readOn() error {
 			}
 			s.swarm.resume(next)
 			next++
+			if s.clock.now()-now > int64(stepBudget) {
+				break
+			}
 		}
 		return false, 0
 	})
@@ -169,6 +172,7 @@ func (s *slow) tell() {
 	slows.counts(s.closes)
 	if s.unseen > 0 {
 		slows.count("whose end showed when they read on", s.unseen)
+		slows.note("what was sent before it was in the way: when they were closed is not known")
 	}
 	slows.count("messages skipped", s.skipped())
 	slows.note("gaps in what they got: the policy for slow consumers, no fault")

@@ -138,7 +138,11 @@ func (s *storm) weather() error {
 		}
 		return all != nil && all(), wait
 	})
-	return firstOf(fail, err, s.closeWindow(s.handshakes.n))
+	err = firstOf(fail, err, s.closeWindow(s.handshakes.n))
+	if s.result.Invalid != "" {
+		s.result.Invalid += "; spread the storm (--jitter), or share it among processes (--procs)"
+	}
+	return err
 }
 
 // strike begins the storm.
