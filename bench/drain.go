@@ -59,15 +59,8 @@ func (d *drain) execute() error {
 	if d.share.leads() && len(d.plan.PIDs) == 0 {
 		return errors.New("bench: drain needs the server's process (--pid)")
 	}
-	stop, err := d.assemble(d)
+	origin, stop, err := d.begin(d, nil)
 	defer stop()
-	if err != nil {
-		return err
-	}
-	if err := d.dial(); err != nil {
-		return err
-	}
-	origin, err := d.startPublishing()
 	if err != nil {
 		return err
 	}

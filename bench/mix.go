@@ -79,19 +79,11 @@ func (m *mix) firstReader() int {
 }
 
 func (m *mix) execute() error {
-	stop, err := m.assemble(m)
-	defer stop()
-	if err != nil {
-		return err
-	}
-	m.returns = newComeback(m.run)
-	if m.skipper != nil {
+	origin, stop, err := m.begin(m, func() {
+		m.returns = newComeback(m.run)
 		m.swarm.squeeze(m.skipper, m.plan.ReceiveBuffer)
-	}
-	if err := m.dial(); err != nil {
-		return err
-	}
-	origin, err := m.startPublishing()
+	})
+	defer stop()
 	if err != nil {
 		return err
 	}

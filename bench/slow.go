@@ -60,16 +60,8 @@ func (s *stream) pickSkippers(first int) (mine int) {
 }
 
 func (s *slow) execute() error {
-	stop, err := s.assemble(s)
+	origin, stop, err := s.begin(s, func() { s.swarm.squeeze(s.skipper, s.plan.ReceiveBuffer) })
 	defer stop()
-	if err != nil {
-		return err
-	}
-	s.swarm.squeeze(s.skipper, s.plan.ReceiveBuffer)
-	if err := s.dial(); err != nil {
-		return err
-	}
-	origin, err := s.startPublishing()
 	if err != nil {
 		return err
 	}

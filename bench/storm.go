@@ -69,17 +69,11 @@ func newStorm(r *run) *storm {
 }
 
 func (s *storm) execute() error {
-	stop, err := s.assemble(s)
+	origin, stop, err := s.begin(s, func() {
+		s.returns = newComeback(s.run)
+		s.swarm.events = s.swarm.events[:handshakesAtOnce]
+	})
 	defer stop()
-	if err != nil {
-		return err
-	}
-	s.returns = newComeback(s.run)
-	s.swarm.events = s.swarm.events[:handshakesAtOnce]
-	if err := s.dial(); err != nil {
-		return err
-	}
-	origin, err := s.startPublishing()
 	if err != nil {
 		return err
 	}
