@@ -99,7 +99,7 @@ func (m *mix) execute() error {
 	err = m.live(origin, from)
 	if err == nil {
 		m.watch.mark()
-		if err = m.openWindow(m.clock.now()); err != nil {
+		if err := m.openWindow(m.clock.now()); err != nil {
 			return err
 		}
 		until := from + int64(m.plan.Duration)
@@ -196,7 +196,7 @@ func (m *mix) closed(i int, was state, code uint16, err error) {
 		return
 	case m.leaving[i] && code == 1000:
 		m.left++
-	case m.skipper != nil && m.skipper[i]:
+	case m.mayMiss(i):
 		m.closes["slow readers closed with "+closeName(code)]++
 	default:
 		m.run.closed(i, was, code, err)

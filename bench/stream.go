@@ -314,7 +314,7 @@ func (s *stream) deliver(i int, m stamp, now int64) {
 		s.accept(m.publisher, m.seq, now)
 	}
 	slot := i*s.channels.columns + p.column
-	if s.skipper != nil && s.skipper[i] {
+	if s.mayMiss(i) {
 		s.skips.see(slot, m.seq)
 		return // it is late because it wants to be
 	}
@@ -330,6 +330,11 @@ func (s *stream) deliver(i int, m stamp, now int64) {
 		}
 	}
 }
+
+// mayMiss says whether connection i reads slowly, and so may miss messages.
+//
+// hot: once per received message.
+func (s *stream) mayMiss(i int) bool { return i < len(s.skipper) && s.skipper[i] }
 
 // joined has everything that is published from now on be owed to connection i.
 func (s *stream) joined(i int) {
