@@ -14,7 +14,7 @@ var mixScenario = Scenario{
 		setDefault(&p.Pause, time.Second)
 		setDefault(&p.Jitter, time.Second)
 		setDefault(&p.DialTimeout, 10*time.Second)
-		if p.Publishers == 0 {
+		if p.Publishers == 0 && p.API == "" { // over HTTP nobody need be a client for it
 			p.Publishers = max(1, int(math.Round(p.PublishersShare*float64(p.Connections))))
 		}
 	},
@@ -22,7 +22,7 @@ var mixScenario = Scenario{
 		if p.PublishRate == 0 || p.Window > 0 {
 			bad("mix needs a publish rate")
 		}
-		if p.Publishers > p.Connections {
+		if p.API == "" && p.Publishers > p.Connections {
 			bad("%d publishers need as many connections", p.Publishers)
 		}
 		if n := max(1, p.Channels); p.Connections*((p.Publishers+n-1)/n) > mixSlots {

@@ -263,6 +263,9 @@ func (s *storm) tell() {
 	r.latency("back after the cut", &s.returned)
 	r.latency("delivery before", &s.steady)
 	r.latency("delivery since", &s.stormy)
+	if s.interrupted.Load() {
+		return
+	}
 	if missing := n - int(s.returned.n); missing > 0 && s.cutAt != 0 {
 		r.problem("%d of %d clients were not back within %v", missing, n, s.plan.Limit)
 	}
