@@ -203,9 +203,8 @@ func TestPublishersOfThreeProcesses(t *testing.T) {
 		return [][]byte{p}
 	}}
 	url, _ = silent.start(t)
-	p = hundred(url)
+	p = hundred(url + "?n={index}")
 	p.Publishers, p.Dialect.NoEcho = 3, true
-	p.ConnectRate = 50 // one after the other, so that client n is connection n
 	if r, err = Run(t.Context(), p, inThree()); err != nil {
 		t.Fatal(err)
 	}
@@ -308,8 +307,8 @@ func TestFailingWorkers(t *testing.T) {
 		return 0
 	}}
 	url, _ := s.start(t)
-	p := hundred(url)
-	p.Publishers, p.ConnectRate = 5, 50 // one after the other
+	p := hundred(url + "?n={index}")
+	p.Publishers = 5
 	r, err := Run(t.Context(), p, inThree())
 	if err == nil || !strings.Contains(err.Error(), "process 2 of 3: the connection of publisher 1 was closed") {
 		t.Errorf("%v", err)
