@@ -316,6 +316,9 @@ func TestFailingWorkers(t *testing.T) {
 	if diff := cmp.Diff(map[uint16]int{1013: 1}, r.Codes); diff != "" || r.Lost != 1 || r.Interrupted {
 		t.Errorf("%d lost, interrupted: %v %s", r.Lost, r.Interrupted, diff)
 	}
+	if r.Last == nil || r.Last.Count+r.Undelivered > r.Published {
+		t.Errorf("%d published, %d undelivered, last %+v", r.Published, r.Undelivered, r.Last)
+	}
 }
 
 func TestWhatOneProcessMustDo(t *testing.T) {
