@@ -35,6 +35,6 @@ until "$bin/flood" run connect -n 1 --settle 0s --quiet --url $url >/dev/null 2>
   sleep 1
 done
 set -- run connect -n "$n" --url $url --sources 127.0.1.1-127.0.1.40 --channels $channels \
-  --steps "$steps$n" --settle $settle --hold 10s --roll-call --patience 3m --out "$result"
+  --steps "$steps$n" --settle $settle --hold 10s --roll-call --patience 3m --procs 1 --out "$result"
 echo "flood $*"
 (on 2 "$bin/flood" "$@" --pid $server)
