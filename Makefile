@@ -34,7 +34,7 @@ build: ## Build bin/sluice and bin/flood
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin bench/out gateway/interop/node_modules
+	rm -rf bin bench/out .cache/million gateway/interop/node_modules
 
 ##@ Test
 
@@ -106,6 +106,10 @@ floor: ## Build bin/floor, the C server that the benchmarks measure against (nee
 .PHONY: bench
 bench: ## Measure a node beside the floor; takes long
 	bench/run.sh
+
+.PHONY: million
+million: ## Prove 1,000,000 connections (N=...) in a guest with limits of its own (GUEST=no: here)
+	@N='$(N)' GUEST='$(GUEST)' SAVE='$(SAVE)' bench/million/run.sh
 
 .PHONY: bench-smoke
 bench-smoke: ## The same in a minute, to see that it runs

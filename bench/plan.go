@@ -48,7 +48,13 @@ type Plan struct {
 	Hold     time.Duration `json:"hold_ns,omitempty"`   // connect: how long to hold them, idle
 	Settle   time.Duration `json:"settle_ns,omitempty"` // connect: rest before memory is read
 	Steps    []int         `json:"steps,omitempty"`     // connect: memory is read at these counts too
-	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves
+	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves; RollCall: to each channel
+	// RollCall: connect ends with Messages (0: one) to every channel, which every
+	// connection must get exactly once.
+	RollCall bool `json:"roll_call,omitempty"`
+	// Patience is how long nothing may happen, no handshake complete or no message
+	// of a roll call arrive, until it is given up. 0: 10 s.
+	Patience time.Duration `json:"patience_ns,omitempty"`
 
 	// What of a run goes wrong on purpose.
 	Slow            float64       `json:"slow,omitempty"`             // slow, mix: the share of the subscribers that read slowly
@@ -113,7 +119,10 @@ func (p *Plan) normalise() error {
 	if p.Leaves < 0 || p.ReceiveBuffer < 0 || p.Pause < 0 || p.Jitter < 0 || p.DialTimeout < 0 || p.Limit < 0 {
 		bad("rates, sizes and times must not be negative")
 	}
-	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 {
+	if p.Patience == 0 {
+		p.Patience = 10 * time.Second
+	}
+	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 || p.Patience < 0 {
 		bad("times must not be negative")
 	}
 	if len(errs) > 0 {

@@ -123,6 +123,15 @@ func (p *poster) post(body []byte) error {
 	return nil
 }
 
+// failure says how many publishes failed, and why the first did; nil: none,
+// as where there is no poster.
+func (p *poster) failure() error {
+	if p == nil || p.failures.Load() == 0 {
+		return nil
+	}
+	return fmt.Errorf("bench: %d publishes failed: %s", p.failures.Load(), *p.first.Load())
+}
+
 func (p *poster) fail(seq uint64, err error) {
 	if p.answered != nil {
 		p.answered(seq, err)

@@ -91,6 +91,8 @@ func (r *run) perform(ctx context.Context, o Options) error {
 			s.settle(r.crew != nil)
 			r.result.Series = s
 		}
+		r.enter("closing", 0)
+		r.look(r.clock.now())
 		r.swarm.stop()
 	}
 	if errors.Is(err, errInterrupted) {

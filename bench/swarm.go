@@ -59,7 +59,6 @@ type handler interface {
 type swarm struct {
 	// Static after construction.
 	clock   clock
-	handler handler
 	targets []target
 	talk    *dialogue
 	sources []unix.Sockaddr // local addresses, taken in turns; empty: the kernel chooses
@@ -70,6 +69,7 @@ type swarm struct {
 	epoll   int
 
 	// Owned by the loop.
+	handler handler // another one from a roll call on
 	conns   []conn
 	buffer  []byte // what recv writes to, shared by all
 	scratch []byte // frames being built

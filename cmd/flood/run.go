@@ -38,7 +38,9 @@ type runCmd struct {
 	Settle      time.Duration `default:"1s" help:"connect: rest before memory is read; storm: how long to publish on when all are back."`
 	Steps       []int         `help:"connect: read the server's memory at these counts, e.g. 2000,15000."`
 	GC          string        `name:"gc" help:"connect: GET this URL before memory is read (pprof's heap?gc=1)."`
-	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate)."`
+	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate). connect --roll-call: to each channel, 0 is one."`
+	RollCall    bool          `help:"connect: at the end, publish to every channel, and check that every connection got it exactly once."`
+	Patience    time.Duration `default:"10s" help:"Give up when no handshake completes, or nothing of a roll call arrives, for this long."`
 
 	Slow            float64       `group:"storm, slow, drain, mix" help:"slow, mix: the share of the subscribers that stop reading; slow: 0.2 unless given."`
 	ReceiveBuffer   int           `group:"storm, slow, drain, mix" help:"slow, mix: SO_RCVBUF of those, in bytes: the smaller, the earlier the server feels it. 0: the system's."`
@@ -71,7 +73,7 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
-		Messages: c.Messages, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
+		Messages: c.Messages, RollCall: c.RollCall, Patience: c.Patience, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
 		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
 		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
 		Preset: c.Preset,
@@ -107,6 +109,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if !c.Quiet {
 		options.Progress = live.Show
 		fmt.Fprintln(os.Stderr, limits)
+		if limits.Crowded(plan.Connections) {
+			fmt.Fprintln(os.Stderr, "more than half of the local ports will be used, which makes connecting slow: give more --sources")
+		}
 	}
 	result, runErr := bench.Run(ctx, plan, options)
 	live.Clear()
