@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// maxKey is the most that is read of admin.api_key_file, in bytes.
+// maxKey is the most that is read of a key's file, in bytes.
 const maxKey = 4096
 
 // adminKey reads the key's file, and checks the key wherever it came from.
@@ -44,7 +44,7 @@ func readKey(path string) (string, error) {
 	key := strings.TrimSpace(string(text))
 	switch {
 	case len(text) > maxKey:
-		return "", errors.New("is larger than 4KiB: a key is one line")
+		return "", errors.New("is larger than 4KiB")
 	case key == "":
 		return "", errors.New("is empty")
 	}
