@@ -48,6 +48,19 @@ func ParseRule(s string) (Rule, error) {
 	return Rule{rulePattern, p}, nil
 }
 
+// ParseRules reads a list of rules.
+func ParseRules(list []string) ([]Rule, error) {
+	var rs []Rule
+	for _, s := range list {
+		r, err := ParseRule(s)
+		if err != nil {
+			return nil, err
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
 // Namespace is what the clients of a class of channels may do.
 type Namespace struct {
 	// Match is an exact channel name, a prefix and a trailing *, or "*".

@@ -4,6 +4,8 @@ package jwks
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +40,8 @@ type Options struct {
 	Refresh time.Duration
 	// MaxStale is how old a set may become when fetches fail; after that it has no keys.
 	MaxStale time.Duration
+	// CAs are what the server's certificate is checked against; nil: the system's.
+	CAs *x509.CertPool
 	// Client fetches; nil: one of the Source's own, which follows no redirects and uses no proxy.
 	Client  *http.Client
 	Metrics *metrics.Cell
@@ -82,19 +86,20 @@ func loopback(host string) bool {
 // New returns a source that has no keys before Run has fetched them.
 func New(o Options) *Source {
 	if o.Client == nil {
-		o.Client = client()
+		o.Client = client(o.CAs)
 	}
 	o.Refresh = max(o.Refresh, minPause)
 	return &Source{o: o, started: time.Now(), wanted: make(chan struct{}, 1)}
 }
 
 // client follows nobody elsewhere, and holds nothing open between fetches.
-func client() *http.Client {
+func client(cas *x509.CertPool) *http.Client {
 	return &http.Client{
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: fetchTimeout}).DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: cas},
 			TLSHandshakeTimeout:    fetchTimeout,
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 16 << 10,
