@@ -1,17 +1,21 @@
 package gateway
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"sluice/gateway/api"
 	"sluice/gateway/auth"
 	"sluice/gateway/auth/jwks"
 	"sluice/gateway/config"
+	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 	"sluice/gateway/session"
 )
@@ -143,4 +147,60 @@ func (g *Gateway) gate(c *config.Endpoint) (*session.Gate, error) {
 		gate.Anonymous = auth.Anonymous(patterns)
 	}
 	return gate, nil
+}
+
+// revoke takes tokens back. First they are put on the list, then the
+// connections are looked through; a connection that is admitted meanwhile looks
+// at the list once more when it is open. So none is missed.
+func (g *Gateway) revoke(r api.Revocation) (connections int, err error) {
+	if g.identities == nil {
+		return 0, api.ErrAuthOff
+	}
+	now := time.Now()
+	what := auth.Revocation(r)
+	switch err := g.identities.revocations.Add(what, now); {
+	case errors.Is(err, auth.ErrRevocationsFull):
+		return 0, api.ErrRevocationsFull
+	case err != nil:
+		return 0, err
+	}
+	return g.hub.CloseIf(func(c hub.Conn) bool {
+		id := identityOf(c)
+		return id != nil && what.Revokes(id, now)
+	}, nil, metrics.CloseRevoked), nil
+}
+
+// identityOf is who the client of a connection is; nil where nobody asks.
+func identityOf(c hub.Conn) *auth.Identity {
+	s, ok := c.(interface{ Identity() *auth.Identity })
+	if !ok {
+		return nil
+	}
+	return s.Identity()
+}
+
+// adapt holds the open connections to the policy that authorise has put in force.
+func (g *Gateway) adapt() {
+	if g.identities == nil {
+		return
+	}
+	g.hub.Each(func(c hub.Conn) {
+		if s, ok := c.(interface{ Adapt() }); ok {
+			s.Adapt()
+		}
+	})
+}
+
+// fetchKeys keeps the key set fresh until background is done. It returns when
+// the first fetch has ended, or nobody waits for it any more: a node that is
+// ready knows its keys, unless their provider is down.
+func (i *identities) fetchKeys(background, wait context.Context, wg *sync.WaitGroup) {
+	if i == nil || i.keySet == nil {
+		return
+	}
+	wg.Go(func() { i.keySet.Run(background) })
+	select {
+	case <-i.keySet.Tried():
+	case <-wait.Done():
+	}
 }

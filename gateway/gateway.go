@@ -176,11 +176,14 @@ func (g *Gateway) maxConnections(cfg *config.Config) int {
 // Run serves until ctx is done, then drains and stops. It returns nil when all
 // connections had ended within drain.timeout.
 func (g *Gateway) Run(ctx context.Context) error {
-	if err := g.edge.Start(); err != nil {
-		return errors.Join(err, g.Stop())
-	}
 	background, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	g.identities.fetchKeys(background, ctx, &wg)
+	if err := g.edge.Start(); err != nil {
+		cancel()
+		wg.Wait()
+		return errors.Join(err, g.Stop())
+	}
 	wg.Go(func() { g.publishStats(background) })
 	wg.Go(func() { g.releaseMemory(background) })
 	wg.Go(func() { g.guard.run(background, func() config.Guard { return g.config().Guard }) })

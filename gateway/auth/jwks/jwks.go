@@ -54,6 +54,7 @@ type Source struct {
 	o       Options
 	started time.Time
 	wanted  chan struct{} // a kid was asked for that is not there
+	tried   chan struct{} // closed when the first fetch has ended
 
 	set atomic.Pointer[set]
 }
@@ -89,7 +90,7 @@ func New(o Options) *Source {
 		o.Client = client(o.CAs)
 	}
 	o.Refresh = max(o.Refresh, minPause)
-	return &Source{o: o, started: time.Now(), wanted: make(chan struct{}, 1)}
+	return &Source{o: o, started: time.Now(), wanted: make(chan struct{}, 1), tried: make(chan struct{})}
 }
 
 // client follows nobody elsewhere, and holds nothing open between fetches.
@@ -131,10 +132,13 @@ func (s *Source) Age() time.Duration {
 }
 
 // Run fetches until ctx is done: at once, every Refresh, and when a kid is
-// missing, but never twice within minPause.
+// missing, but never twice within minPause. It is called once.
 func (s *Source) Run(ctx context.Context) {
-	for {
+	for first := true; ; first = false {
 		err := s.Fetch(ctx)
+		if first {
+			close(s.tried)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -153,6 +157,9 @@ func (s *Source) Run(ctx context.Context) {
 		}
 	}
 }
+
+// Tried is closed when Run's first fetch has ended, well or not.
+func (s *Source) Tried() <-chan struct{} { return s.tried }
 
 // pause waits for d, or for early if that comes first; false: ctx is done.
 func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
