@@ -23,6 +23,9 @@ func (l *loader) adminKey(c *Config) {
 			return
 		}
 		c.Admin.APIKey = NewSecret(text)
+		l.private("admin.api_key_file", c.Admin.APIKeyFile)
+	} else if !c.Admin.APIKey.IsZero() {
+		l.literal("admin.api_key", "admin.api_key_file")
 	}
 	key := c.Admin.APIKey.Reveal()
 	l.check(key != Redacted, "admin.api_key", "is what stands for a key in printed configurations, not a key")

@@ -113,9 +113,13 @@ func (l *loader) authKey(a *Auth, i int) {
 		}
 		if k.SecretFile != "" {
 			k.Secret = NewSecret(text)
+			l.private(at, file)
 		} else {
 			k.PublicKey = text
 		}
+	}
+	if given[0] == "secret" {
+		l.literal(at, "secret_file")
 	}
 	if _, err := k.Verifying(); err != nil {
 		l.check(false, at, err.Error())
