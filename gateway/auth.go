@@ -204,3 +204,25 @@ func (i *identities) fetchKeys(background, wait context.Context, wg *sync.WaitGr
 	case <-wait.Done():
 	}
 }
+
+// Judge is how a node with this configuration decides about tokens and
+// channels, for tools that explain it. A key set is fetched once.
+func Judge(ctx context.Context, cfg *config.Config) (*auth.Verifier, *auth.Policy, error) {
+	i, err := newIdentities(&cfg.Auth, metrics.NewSet(1).Edge(), zerolog.Nop())
+	if err != nil {
+		return nil, nil, err
+	}
+	if i == nil {
+		return nil, nil, errors.New("gateway: auth is off: there are no auth.keys, and no auth.jwks.url")
+	}
+	if i.keySet != nil {
+		if err := i.keySet.Fetch(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	a, err := i.authority(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.Verifier, a.Policy, nil
+}

@@ -96,9 +96,12 @@ func (p *Policy) MayPublish(id *Identity, channel string) bool {
 	return id.User != "" && ns != nil && allow(ns.Publish, id, id.Publish, channel)
 }
 
+// Covers says whether a namespace's match takes a channel in.
+func Covers(match, channel string) bool { return protocol.Match(match, channel) }
+
 func (p *Policy) find(channel string) *Namespace {
 	for i := range p.namespaces {
-		if protocol.Match(p.namespaces[i].Match, channel) {
+		if Covers(p.namespaces[i].Match, channel) {
 			return &p.namespaces[i]
 		}
 	}

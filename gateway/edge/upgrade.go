@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -106,7 +107,7 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 
 // turnAway answers an upgrade that the session refuses.
 func (c *conn) turnAway(ep *Endpoint, err error) {
-	status, text, headers, why := 403, err.Error(), "", metrics.HandshakeChannel
+	status, text, headers, why := 403, strings.TrimPrefix(err.Error(), "session: "), "", metrics.HandshakeChannel
 	switch {
 	case errors.Is(err, session.ErrSubscriptions):
 		status = 400
