@@ -83,7 +83,8 @@ func (v *Verifier) Explain(token string, now time.Time) *Explanation {
 		{
 			"form", reasons{metrics.TokenMissing, metrics.TokenTooLarge, metrics.TokenMalformed},
 			fmt.Sprintf("%d parts, %d bytes", len(parts), len(token)),
-			fmt.Sprintf("%d parts, %d bytes; wanted: 3 parts of base64url that hold JSON, at most %d bytes", len(parts), len(token), v.o.TokenBytes),
+			fmt.Sprintf("%d parts, %d bytes; wanted: 3 parts of base64url, at most %d bytes, the first two of them JSON objects, at most %d levels deep and with no name twice",
+				len(parts), len(token), v.o.TokenBytes, maxDepth),
 		},
 		{"header", reasons{metrics.TokenHeader}, "typ " + show(h.Type), "typ " + show(h.Type) + "; wanted: typ JWT, at+jwt or none, kid a text or none, no crit"},
 		{"key", reasons{metrics.TokenKey}, "kid " + show(h.ID), "kid " + show(h.ID) + "; known: " + v.known()},
@@ -122,8 +123,8 @@ func (v *Verifier) Explain(token string, now time.Time) *Explanation {
 // claimsProblem says which claim is not what it has to be.
 func claimsProblem(text []byte) string {
 	var all map[string]json.RawMessage
-	if json.Unmarshal(text, &all) != nil || wellFormed(text) != nil {
-		return fmt.Sprintf("wanted: an object that is at most %d levels deep and has no name twice", maxDepth)
+	if json.Unmarshal(text, &all) != nil {
+		return "wanted: an object"
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		one, err := json.Marshal(map[string]json.RawMessage{name: all[name]})

@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 		{"exp", hs(t, claimSet(map[string]any{"exp": "soon"})), "claims", `exp "soon"; wanted: whole seconds`},
 		{"no sub", hs(t, claimSet(map[string]any{"sub": nil})), "claims", "sub not there"},
 		{"channels", hs(t, claimSet(map[string]any{"channels": []string{"a*"}})), "claims", `channels ["a*"]`},
-		{"a name twice", signText(t, hsHeader, `{"sub":"a","sub":"b"}`), "claims", "no name twice"},
+		{"a name twice", signText(t, hsHeader, `{"sub":"a","sub":"b"}`), "form", "no name twice"},
 		{"issuer", hs(t, claimSet(map[string]any{"iss": "x"})), "issuer", `iss "x"; wanted: "https://id.example.com"`},
 		{"audience", hs(t, claimSet(map[string]any{"aud": "x"})), "audience", `wanted: "sluice" among them`},
 		{"expired", hs(t, claimSet(map[string]any{"exp": now.Add(-time.Minute).Unix()})), "expiry", "(1m0s ago)"},
