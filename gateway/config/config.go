@@ -56,6 +56,7 @@ type Endpoint struct {
 	// What clients speak: raw (the payload is the message, channels come from the URL).
 	Protocol Protocol `yaml:"protocol"`
 	// Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.
+	// With auth on, {user} stands for the client's user id: user.{user}.
 	Channels []string `yaml:"channels"`
 	// Which channels the URL may name: exact names, or a prefix and a trailing *. Empty = none.
 	AllowChannels []string `yaml:"allow_channels"`

@@ -21,7 +21,7 @@ var docs = map[string]string{
 	"Listener.Endpoints":                "What is served, by path. At least one; a listener that names none has one with all defaults.",
 	"Endpoint.Path":                     "Matched exactly, without the query. Unique within the listener.",
 	"Endpoint.Protocol":                 "What clients speak: raw (the payload is the message, channels come from the URL).",
-	"Endpoint.Channels":                 "Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.",
+	"Endpoint.Channels":                 "Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.\nWith auth on, {user} stands for the client's user id: user.{user}.",
 	"Endpoint.AllowChannels":            "Which channels the URL may name: exact names, or a prefix and a trailing *. Empty = none.",
 	"Endpoint.Publish":                  "May clients publish to the channels they joined?",
 	"Endpoint.EchoSelf":                 "Does the publisher get its own message?",

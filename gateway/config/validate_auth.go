@@ -195,3 +195,21 @@ func (l *loader) endpointAuth(e Endpoint, key string) {
 	l.check(!slices.Contains(sources, FirstMessage), anonymous,
 		"does not go together with first_message in "+at+": it would not be known whether a client is anonymous or has yet to say who it is", at)
 }
+
+// ownProblem says what is wrong with a channel that an endpoint's clients join
+// by themselves, or "". It may have the user in it, where there is one.
+func (l *loader) ownProblem(e Endpoint, name string, longest int) string {
+	if !strings.Contains(name, "{user}") {
+		return channelProblem(name, longest)
+	}
+	p, err := auth.ParsePattern(name)
+	switch {
+	case err != nil:
+		return show(name) + ": " + err.Error()
+	case strings.HasSuffix(p.String(), "*"):
+		return show(name) + ": a channel is joined, not a pattern"
+	case !l.config.Auth.On() || e.Auth.Mode != AuthToken || len(e.Auth.Anonymous) > 0:
+		return show(name) + ": {user} needs clients that have tokens, all of them"
+	}
+	return ""
+}

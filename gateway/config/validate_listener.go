@@ -55,7 +55,7 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 	channels := join(key, "channels")
 	seen := map[string]int{}
 	for i, name := range e.Channels {
-		m := channelProblem(name, limits.ChannelNameBytes)
+		m := l.ownProblem(e, name, limits.ChannelNameBytes)
 		l.check(m == "", item(channels, i), m, "limits.channel_name_bytes")
 		if first, twice := seen[name]; twice {
 			l.check(false, item(channels, i), fmt.Sprintf("%s is listed already, at channels.%d", show(name), first))

@@ -31,6 +31,7 @@ type Admission struct {
 
 	publish []string       // of them, those that the client's messages go to
 	id      *auth.Identity // who the client is; nil where nobody asks
+	by      *Authority     // that decided about it; nil where nobody asks, and for anonymous clients
 	pending *pending       // not nil: it has yet to say who it is, and has joined nothing
 }
 

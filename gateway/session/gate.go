@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -103,13 +104,37 @@ func (g *Gate) verify(token string, conn hub.Conn) (*auth.Identity, error) {
 
 // grant is what id is let in with to these channels, all of them or none.
 func (ep *Endpoint) grant(id *auth.Identity, names []string) (*Admission, error) {
-	policy := ep.Auth.Authority.Load().Policy
+	names, err := ep.personal(id, names)
+	if err != nil {
+		return nil, err
+	}
+	by := ep.Auth.Authority.Load()
 	for _, name := range names {
-		if !policy.MaySubscribe(id, name) {
+		if !by.Policy.MaySubscribe(id, name) {
 			return nil, forbidden(name)
 		}
 	}
-	return &Admission{Channels: names, id: id, publish: ep.publishable(policy, id, names)}, nil
+	return &Admission{Channels: names, id: id, by: by, publish: ep.publishable(by.Policy, id, names)}, nil
+}
+
+// personal are the names with those of id in the place of the endpoint's own
+// that have {user} in them. (None that a URL names has a brace.)
+func (ep *Endpoint) personal(id *auth.Identity, names []string) ([]string, error) {
+	if !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "{") }) {
+		return names, nil
+	}
+	list := make([]string, len(names))
+	for i, name := range names {
+		p, err := auth.ParsePattern(name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrChannel, err)
+		}
+		list[i] = p.Expand(id)
+		if err := protocol.CheckChannel(list[i], ep.Limits.Load().ChannelNameBytes); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrChannel, err)
+		}
+	}
+	return list, nil
 }
 
 // publishable are the names that id's messages go to.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -303,6 +304,43 @@ func TestA8PolicyChanges(t *testing.T) {
 		}
 		c.send(ws.Text, "to a")
 		c.check(frame{ws.Text, "to a"})
+	})
+}
+
+// A8: a connection that was let in while the policy was replaced is held to the
+// new one when it opens; the endpoint's own channels may have the user in them.
+func TestA8OwnChannels(t *testing.T) {
+	inBubble(t, hub.Settings{}, func(ep *Endpoint) { ep.Channels = []string{"user.{user}", "lobby"} }, func(t *testing.T, r *rig) {
+		guarded(t, r, FromAuthorization, "user.{user}", "claims")
+		c := r.mustEnter(t, "/", bearer(tokenFor(t, "alice", time.Hour, "lobby"))...)
+		c.frames()
+		if a, b := r.hub.Subscribers("user.alice"), r.hub.Subscribers("lobby"); a != 1 || b != 1 {
+			t.Errorf("%d and %d subscribers", a, b)
+		}
+		if _, err := r.enter(t, "/", bearer(tokenFor(t, "bob", time.Hour))...); !errors.Is(err, ErrForbidden) {
+			t.Errorf("without the lobby: %v", err)
+		}
+		if _, err := r.enter(t, "/", bearer(tokenFor(t, "a.name.that.is.too.long", time.Hour, "lobby"))...); !errors.Is(err, ErrChannel) {
+			t.Errorf("a name that is too long: %v", err)
+		}
+
+		id, err := r.ep.Auth.Authority.Load().Verifier.Verify(tokenFor(t, "alice", time.Hour, "lobby"), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		adm, err := r.ep.grant(id, r.ep.Channels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := *r.ep.Auth.Authority.Load()
+		a.Policy = policy(t, "claims")
+		r.ep.Auth.Authority.Store(&a)
+		late := &client{t: t}
+		late.Open(r.ep, late, adm, nil)
+		synctest.Wait()
+		if a, b := r.hub.Subscribers("user.alice"), r.hub.Subscribers("lobby"); a != 1 || b != 2 {
+			t.Errorf("%d and %d subscribers after the change", a, b)
+		}
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"sluice/gateway/auth"
@@ -112,15 +111,19 @@ func (s *Session) renew(token string) {
 	s.watch(id)
 }
 
-// watch has the connection end with id's token, and looks once more whether the
-// token was revoked: whoever revokes puts it on the list and then looks for
-// connections, so one of the two sees it.
+// watch has the connection end with id's token, and looks once more whether
+// the token was revoked, or the policy replaced: whoever does that changes what
+// new connections find, and then looks through the open ones, so one of the two
+// sees it.
 func (s *Session) watch(id *auth.Identity) {
 	if id.User == "" {
 		return
 	}
 	now := time.Now()
 	a := s.ep.Auth.Authority.Load()
+	if s.admission.Load().by != a {
+		s.adapt(nil)
+	}
 	left := max(id.Expires.Sub(now), 0)
 	if s.ep.Auth.Sources&FromFirstMessage != 0 {
 		left += a.Grace
@@ -134,29 +137,26 @@ func (s *Session) watch(id *auth.Identity) {
 // adapt holds the connection to what the policy gives id now: it leaves the
 // channels that it may not have joined, and ends when none is left.
 func (s *Session) adapt(id *auth.Identity) {
-	policy := s.ep.Auth.Authority.Load().Policy
+	by := s.ep.Auth.Authority.Load()
 	for {
 		old := s.admission.Load()
-		if old.id == nil {
+		if old.by == nil || id == nil && old.by == by {
 			return
 		}
 		to := id
 		if to == nil {
 			to = old.id
 		}
-		next := &Admission{id: to}
+		next := &Admission{id: to, by: by}
 		var lost []string
 		for _, name := range old.Channels {
-			if policy.MaySubscribe(to, name) {
+			if by.Policy.MaySubscribe(to, name) {
 				next.Channels = append(next.Channels, name)
 			} else {
 				lost = append(lost, name)
 			}
 		}
-		next.publish = s.ep.publishable(policy, to, next.Channels)
-		if to == old.id && lost == nil && slices.Equal(next.publish, old.publish) {
-			return
-		}
+		next.publish = s.ep.publishable(by.Policy, to, next.Channels)
 		if !s.admission.CompareAndSwap(old, next) {
 			continue // somebody else was faster: from the new one
 		}
