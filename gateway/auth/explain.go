@@ -81,7 +81,8 @@ func (v *Verifier) Explain(token string, now time.Time) *Explanation {
 		good, fail string // fail: "" is good
 	}{
 		{
-			"form", reasons{metrics.TokenMissing, metrics.TokenTooLarge, metrics.TokenMalformed},
+			"form",
+			reasons{metrics.TokenMissing, metrics.TokenTooLarge, metrics.TokenMalformed},
 			fmt.Sprintf("%d parts, %d bytes", len(parts), len(token)),
 			fmt.Sprintf("%d parts, %d bytes; wanted: 3 parts of base64url, at most %d bytes, the first two of them JSON objects, at most %d levels deep and with no name twice",
 				len(parts), len(token), v.o.TokenBytes, maxDepth),
@@ -95,7 +96,9 @@ func (v *Verifier) Explain(token string, now time.Time) *Explanation {
 		{"audience", reasons{metrics.TokenAudience}, fmt.Sprintf("aud %q", c.audience), fmt.Sprintf("aud %q; wanted: %q among them", c.audience, v.o.Audience)},
 		{"expiry", reasons{metrics.TokenExpired}, "exp " + at(c.expires), ""},
 		{
-			"beginning", reasons{metrics.TokenEarly}, fmt.Sprintf("nbf %s, iat %s", at(c.notBefore), at(c.issued)),
+			"beginning",
+			reasons{metrics.TokenEarly},
+			fmt.Sprintf("nbf %s, iat %s", at(c.notBefore), at(c.issued)),
 			fmt.Sprintf("nbf %s, iat %s; at most %v in the future", at(c.notBefore), at(c.issued), v.o.Leeway),
 		},
 		{"lifetime", reasons{metrics.TokenLifetime}, lifetime(&c, now), fmt.Sprintf("%s; at most %v", lifetime(&c, now), v.o.MaxLifetime)},

@@ -85,8 +85,12 @@ func TestGrant(t *testing.T) {
 		kid, algorithm string
 		private        []byte
 	}{
-		{"hs", "HS256", nil}, {"rs", "RS512", pemOfPrivate(m.rsa)}, {"ps", "PS384", pemOfPrivate(m.rsa)},
-		{"es", "ES256", pemOfPrivate(m.ec)}, {"es384", "ES384", pemOfPrivate(m.ec384)}, {"ed", "EdDSA", pemOfPrivate(m.ed)},
+		{"hs", "HS256", nil},
+		{"rs", "RS512", pemOfPrivate(m.rsa)},
+		{"ps", "PS384", pemOfPrivate(m.rsa)},
+		{"es", "ES256", pemOfPrivate(m.ec)},
+		{"es384", "ES384", pemOfPrivate(m.ec384)},
+		{"ed", "EdDSA", pemOfPrivate(m.ed)},
 	} {
 		g := Grant{
 			KeyID: c.kid, Algorithm: c.algorithm, Issuer: o.Issuer, Audience: o.Audience, User: "alice", TokenID: "t1",

@@ -217,6 +217,9 @@ func TestA10Limits(t *testing.T) {
 	refused := farewell(CodeUnauthorized, "a valid token is needed")
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
 		guarded(t, r, FromFirstMessage)
+		limits := *r.limits.Load()
+		limits.Rules.MaxMessage = 1 << 20
+		r.limits.Store(&limits)
 		silent := r.mustEnter(t, "/?channel=room")
 		time.Sleep(4 * time.Second)
 		silent.check()
