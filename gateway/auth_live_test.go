@@ -404,7 +404,7 @@ func TestA8Channels(t *testing.T) {
 		{Match: "shut", SlowConsumer: config.Disconnect, Subscribe: nobody, Publish: nobody},
 		{Match: "*", SlowConsumer: config.Disconnect, Subscribe: []string{"claims"}, Publish: []string{"claims"}},
 	}
-	n := start(t, cfg)
+	n, log := startLogged(t, cfg)
 	everything := map[string]any{"channels": []string{"*"}, "publish": []string{"*"}}
 	for _, c := range []struct {
 		target  string
@@ -443,6 +443,11 @@ func TestA8Channels(t *testing.T) {
 	reader := n.enter(ctx, t, "/?channel=public.news", token(t, nil))
 	say(ctx, t, reader, "mine")
 	expectClose(ctx, t, reader, 4403, "may not publish")
+	for _, want := range []string{`"user":"alice","err":"session: not allowed: you may not join \"user.bob\""`, `you may not publish`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %s", want)
+		}
+	}
 
 	c := n.enter(ctx, t, "/?channel=public.news&channel=room.1", token(t, nil))
 	n.joined(t, "public.news", 1)

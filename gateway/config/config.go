@@ -64,7 +64,7 @@ type Endpoint struct {
 	Publish bool `yaml:"publish"`
 	// Does the publisher get its own message?
 	EchoSelf bool `yaml:"echo_self"`
-	// One text message right after the upgrade. Empty = none.
+	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
 	Greeting string `yaml:"greeting"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.

@@ -25,7 +25,7 @@ var docs = map[string]string{
 	"Endpoint.AllowChannels":            "Which channels the URL may name: exact names, or a prefix and a trailing *. Empty = none.",
 	"Endpoint.Publish":                  "May clients publish to the channels they joined?",
 	"Endpoint.EchoSelf":                 "Does the publisher get its own message?",
-	"Endpoint.Greeting":                 "One text message right after the upgrade. Empty = none.",
+	"Endpoint.Greeting":                 "One text message right after the upgrade, or after the first message where that brings the token. Empty = none.",
 	"Endpoint.Origins":                  "Which web pages may connect: https://app.example.com, https://*.example.com (any\nsubdomain), or \"*\" for any. Empty = pages from the same host and port only.\nClients that send no Origin header (they are not browsers) are always let in.",
 	"Endpoint.Auth":                     "Who may connect here, when auth is on.",
 	"Endpoint.Page":                     "The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.",

@@ -21,6 +21,8 @@ var (
 	ErrUnauthorized = errors.New("session: a valid token is needed")
 	// ErrForbidden: the client may not join a channel that it asked for.
 	ErrForbidden = errors.New("session: not allowed")
+
+	errPublish = fmt.Errorf("%w: you may not publish", ErrForbidden)
 )
 
 // Admission is what a connection was let in with. It is read only, and shared

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -85,11 +86,27 @@ func (ep *Endpoint) Enter(req *ws.Request, conn hub.Conn) (adm *Admission, subpr
 			return nil, "", err
 		}
 		var names []string
-		if names, err = ep.named(req.RawQuery, ep.Limits.Load()); err == nil {
+		if names, err = ep.wanted(req.RawQuery); err == nil {
 			adm, err = ep.grant(id, names)
+		}
+		if errors.Is(err, ErrForbidden) {
+			g.Refusals.deny(id, err, conn)
 		}
 	}
 	return adm, subprotocol, err
+}
+
+// wanted are the channels that a query names, shared by all whose queries are alike.
+func (ep *Endpoint) wanted(query string) ([]string, error) {
+	limits := ep.Limits.Load()
+	if adm := ep.asked.find(query, limits); adm != nil {
+		return adm.Channels, nil
+	}
+	names, err := ep.named(query, limits)
+	if err == nil {
+		ep.asked.keep(query, limits, &Admission{Channels: names})
+	}
+	return names, err
 }
 
 // verify returns whom a token names. What is wrong with it is noted, and not told.
@@ -147,6 +164,9 @@ func (ep *Endpoint) publishable(policy *auth.Policy, id *auth.Identity, names []
 			list = append(list, name)
 		}
 	}
+	if len(list) == len(names) {
+		return names // not kept twice
+	}
 	return list
 }
 
@@ -200,18 +220,21 @@ func offers(req *ws.Request, subprotocol string) bool {
 	return false
 }
 
-// Refusals counts and logs the tokens that are refused, each kind at most ten
-// times a second. Tokens, and what stands in them, are never logged.
+// Refusals counts and logs what is refused, each kind at most ten times a
+// second. Tokens are never logged.
 type Refusals struct {
-	cell *metrics.Cell
-	logs [metrics.NumTokenRefusals]zerolog.Logger
+	// Static.
+	cell   *metrics.Cell
+	tokens [metrics.NumTokenRefusals]zerolog.Logger
+	denied zerolog.Logger
 }
 
 // NewRefusals returns the Refusals of a node.
 func NewRefusals(cell *metrics.Cell, log zerolog.Logger) *Refusals {
-	r := &Refusals{cell: cell}
-	for i := range r.logs {
-		r.logs[i] = log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Second})
+	sampled := func() zerolog.Logger { return log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Second}) }
+	r := &Refusals{cell: cell, denied: sampled()}
+	for i := range r.tokens {
+		r.tokens[i] = sampled()
 	}
 	return r
 }
@@ -219,8 +242,20 @@ func NewRefusals(cell *metrics.Cell, log zerolog.Logger) *Refusals {
 // note counts a refusal and logs it with the client's address.
 func (r *Refusals) note(why metrics.TokenRefusal, conn hub.Conn) {
 	r.cell.TokenRefusals[why].Add(1)
-	if e := r.logs[why].Info(); e.Enabled() {
+	if e := r.tokens[why].Info(); e.Enabled() {
 		e.Stringer("reason", why).Str("remote", conn.RemoteAddr()).Msg("token refused")
+	}
+}
+
+// maxLogged is the most that is logged of a text that a client chose, in bytes.
+const maxLogged = 256
+
+// deny logs that a known client may not do what it asked for. Whoever ends the
+// connection counts it.
+func (r *Refusals) deny(id *auth.Identity, err error, conn hub.Conn) {
+	if e := r.denied.Info(); e.Enabled() {
+		text := err.Error()
+		e.Str("user", id.User).Str("err", text[:min(len(text), maxLogged)]).Str("remote", conn.RemoteAddr()).Msg("not allowed")
 	}
 }
 

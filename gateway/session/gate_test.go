@@ -281,7 +281,7 @@ func TestA8Publish(t *testing.T) {
 		one.check(frame{ws.Text, "to a alone"})
 		both.check()
 		both.send(ws.Text, "nowhere")
-		both.check(farewell(CodeForbidden, "you may not publish"))
+		both.check(farewell(CodeForbidden, "not allowed: you may not publish"))
 		if n := r.drops(metrics.DropNotAllowed); n != 1 {
 			t.Errorf("%d drops", n)
 		}

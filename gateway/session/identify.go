@@ -3,7 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"strings"
 	"time"
 
 	"sluice/gateway/auth"
@@ -82,7 +82,7 @@ func (s *Session) identify(m ws.Message, p *pending) {
 	}
 	adm, err := s.ep.grant(id, p.channels)
 	if err != nil {
-		s.forbid(err)
+		s.forbid(id, err)
 		return
 	}
 	s.admission.Store(adm)
@@ -201,13 +201,11 @@ func (s *Session) endFor(reason metrics.CloseReason) {
 	s.end(code, text, reason)
 }
 
-// forbid ends the session for what the client may not do.
-func (s *Session) forbid(err error) {
-	text := "not allowed"
-	if errors.Is(err, ErrForbidden) {
-		text = err.Error()[len("session: "):]
-	}
+// forbid ends the session for what id may not do.
+func (s *Session) forbid(id *auth.Identity, err error) {
+	s.ep.Auth.Refusals.deny(id, err, s.Conn())
 	const most = 123 // RFC 6455 section 5.5
+	text := strings.TrimPrefix(err.Error(), "session: ")
 	s.end(CodeForbidden, text[:min(len(text), most)], metrics.CloseForbidden)
 }
 

@@ -38,6 +38,7 @@ type Endpoint struct {
 	Limits *atomic.Pointer[Limits]
 
 	admitted admissions
+	asked    admissions // of clients with tokens: what their queries name, and nothing about what they may
 }
 
 // Limits are what one client may do.
@@ -204,7 +205,7 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 	if len(adm.publish) == 0 {
 		if adm.id != nil && len(adm.Channels) > 0 {
 			s.ep.Cell.Drops[metrics.DropNotAllowed].Add(1)
-			s.end(CodeForbidden, "you may not publish", metrics.CloseForbidden)
+			s.forbid(adm.id, errPublish)
 		}
 		return
 	}
