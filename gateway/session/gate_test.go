@@ -172,6 +172,7 @@ func TestA5OnlyTokensAreTaken(t *testing.T) {
 		for _, text := range []string{
 			`{"type":"auth"}`, `{"type":"authentic","token":"x"}`, `{"type":"auth","token":"x","more":1}`, `{"type":"auth","token":1}`,
 			`[{"type":"auth","token":"x"}]`, `{"type":"auth","token":"x"} {}`, `{"auth":`, "auth", "",
+			`{"type":"auth","token":"x","token":"y"}`, `{"Type":"auth","Token":"x"}`, `{"type":"auth","token":""}`,
 		} {
 			c.send(ws.Text, text)
 			c.check(frame{ws.Text, text})

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -46,24 +44,12 @@ func (adm *Admission) Greet(first, greeting []byte) []byte {
 	return append(first, greeting...)
 }
 
-// authMessage is how a client says who it is, in its first message or later.
-type authMessage struct {
-	Type  string `json:"type"`
-	Token string `json:"token"`
-}
-
-// tokenOf reads an authMessage. Whatever else a client says is none.
+// tokenOf is the token that a message brings. Whatever else a client says brings none.
 func tokenOf(m ws.Message) (token string, ok bool) {
-	if m.Opcode != ws.Text || len(m.Payload) > 2*maxEarly || !bytes.HasPrefix(m.Payload, []byte("{")) || !bytes.Contains(m.Payload, []byte(`"auth"`)) {
+	if m.Opcode != ws.Text || len(m.Payload) > 2*maxEarly {
 		return "", false
 	}
-	var a authMessage
-	d := json.NewDecoder(bytes.NewReader(m.Payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil || d.More() || a.Type != "auth" || a.Token == "" {
-		return "", false
-	}
-	return a.Token, true
+	return auth.MessageToken(m.Payload)
 }
 
 // identify takes the message by which a client says who it is.
