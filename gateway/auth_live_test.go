@@ -555,3 +555,24 @@ func TestC7Cookies(t *testing.T) {
 		}
 	}
 }
+
+// L2: who shows bad tokens too often is not let in, at the upgrade or later;
+// who shows none is told that one is needed, as often as it takes.
+func TestL2FailedTokens(t *testing.T) {
+	ctx := within(t)
+	cfg := authConfig()
+	cfg.Auth.Sources = []config.TokenSource{config.Authorization, config.FirstMessage}
+	cfg.Limits.FailedAuthsPerAddress = 2
+	n := start(t, cfg)
+	for range 3 {
+		_ = n.dial(ctx, t, "/").CloseNow() // the first message never comes
+	}
+	n.refused(ctx, t, "a bad token", "/", bearer("x"), 401)
+	c := n.dial(ctx, t, "/")
+	say(ctx, t, c, `{"type":"auth","token":"x"}`)
+	expectClose(ctx, t, c, 4401, "valid token")
+	_, resp, _ := n.try(ctx, t, "/?channel=room.1", bearer(token(t, nil)))
+	if got := n.metrics.Edge().HandshakeFailures[metrics.HandshakeAddressAuth].Load(); resp.StatusCode != 503 || got != 1 {
+		t.Errorf("after two bad tokens: %s, %d refused for it", resp.Status, got)
+	}
+}

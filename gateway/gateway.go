@@ -119,6 +119,9 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 
+	if g.identities != nil {
+		g.identities.refusals.OnFailure(g.edge.AuthFailed)
+	}
 	if cfg.Admin.Address != "" {
 		g.adminLn, err = net.Listen("tcp", cfg.Admin.Address)
 		if err != nil {

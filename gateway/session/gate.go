@@ -227,6 +227,7 @@ type Refusals struct {
 	cell   *metrics.Cell
 	tokens [metrics.NumTokenRefusals]zerolog.Logger
 	denied zerolog.Logger
+	failed func(hub.Conn) // nil: nobody wants to hear
 }
 
 // NewRefusals returns the Refusals of a node.
@@ -239,9 +240,16 @@ func NewRefusals(cell *metrics.Cell, log zerolog.Logger) *Refusals {
 	return r
 }
 
+// OnFailure has f called, by pollers, for each client that shows a token that
+// is refused. It is set before the first client comes.
+func (r *Refusals) OnFailure(f func(hub.Conn)) { r.failed = f }
+
 // note counts a refusal and logs it with the client's address.
 func (r *Refusals) note(why metrics.TokenRefusal, conn hub.Conn) {
 	r.cell.TokenRefusals[why].Add(1)
+	if r.failed != nil && why != metrics.TokenMissing {
+		r.failed(conn)
+	}
 	if e := r.tokens[why].Info(); e.Enabled() {
 		e.Stringer("reason", why).Str("remote", conn.RemoteAddr()).Msg("token refused")
 	}
