@@ -13,6 +13,7 @@ import (
 
 	"sluice/gateway/auth"
 	"sluice/gateway/hub"
+	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
@@ -225,19 +226,13 @@ func offers(req *ws.Request, subprotocol string) bool {
 type Refusals struct {
 	// Static.
 	cell   *metrics.Cell
-	tokens [metrics.NumTokenRefusals]zerolog.Logger
-	denied zerolog.Logger
+	log    *sampled.Log   // by TokenRefusal, and one more for what is denied
 	failed func(hub.Conn) // nil: nobody wants to hear
 }
 
 // NewRefusals returns the Refusals of a node.
 func NewRefusals(cell *metrics.Cell, log zerolog.Logger) *Refusals {
-	sampled := func() zerolog.Logger { return log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Second}) }
-	r := &Refusals{cell: cell, denied: sampled()}
-	for i := range r.tokens {
-		r.tokens[i] = sampled()
-	}
-	return r
+	return &Refusals{cell: cell, log: sampled.New(log, int(metrics.NumTokenRefusals)+1)}
 }
 
 // OnFailure has f called, by pollers, for each client that shows a token that
@@ -250,20 +245,16 @@ func (r *Refusals) note(why metrics.TokenRefusal, conn hub.Conn) {
 	if r.failed != nil && why != metrics.TokenMissing {
 		r.failed(conn)
 	}
-	if e := r.tokens[why].Info(); e.Enabled() {
-		e.Stringer("reason", why).Str("remote", conn.RemoteAddr()).Msg("token refused")
+	if e := r.log.Event(zerolog.InfoLevel, int(why)); e != nil {
+		e.Stringer("reason", why).Str("address", conn.RemoteAddr()).Msg("token refused")
 	}
 }
-
-// maxLogged is the most that is logged of a text that a client chose, in bytes.
-const maxLogged = 256
 
 // deny logs that a known client may not do what it asked for. Whoever ends the
 // connection counts it.
 func (r *Refusals) deny(id *auth.Identity, err error, conn hub.Conn) {
-	if e := r.denied.Info(); e.Enabled() {
-		text := err.Error()
-		e.Str("user", id.User).Str("err", text[:min(len(text), maxLogged)]).Str("remote", conn.RemoteAddr()).Msg("not allowed")
+	if e := r.log.Event(zerolog.InfoLevel, int(metrics.NumTokenRefusals)); e != nil {
+		e.Str("user", sampled.Text(id.User)).Str("err", sampled.Text(err.Error())).Str("address", conn.RemoteAddr()).Msg("not allowed")
 	}
 }
 
