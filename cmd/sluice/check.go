@@ -1,6 +1,9 @@
 package main
 
-import "io"
+import (
+	"fmt"
+	"io"
+)
 
 // checkCmd prints what is wrong with a configuration on standard output, where
 // an editor or a pipe finds it, and nothing else anywhere.
@@ -8,13 +11,17 @@ type checkCmd struct{ sources }
 
 // Help is the long help text.
 func (checkCmd) Help() string {
-	return "Prints nothing and exits 0 when the configuration is good. Otherwise every problem stands on a line of its own " +
+	return "Prints nothing and exits 0 when the configuration is good; what is allowed but unwise is a warning on standard error. Otherwise every problem stands on a line of its own " +
 		"on standard output, as file:line:col: key: message, and the exit code is 1.\n\n" + environmentHelp
 }
 
 // Run is the command.
 func (c checkCmd) Run(around *surroundings) error {
-	if _, problems := c.load(around); len(problems) > 0 {
+	_, problems, warnings := c.loadAndWarn(around)
+	for _, w := range warnings {
+		fmt.Fprintf(around.stderr, "warning: %v\n", w)
+	}
+	if len(problems) > 0 {
 		_, _ = io.WriteString(around.stdout, problems.String())
 		return errQuiet
 	}

@@ -39,7 +39,7 @@ func (s serveCmd) Run(around *surroundings) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	cfg, problems := s.load(around)
+	cfg, problems, warnings := s.loadAndWarn(around)
 	if len(problems) > 0 {
 		return problemsError{problems}
 	}
@@ -51,6 +51,9 @@ func (s serveCmd) Run(around *surroundings) error {
 	log := base.With().Str("component", "sluice").Logger()
 	v, _ := build()
 	log.Info().Str("version", v).Str("go", runtime.Version()).Str("config", s.File).Int("pid", os.Getpid()).Msg("starting")
+	for _, w := range warnings {
+		log.Warn().Str("at", w.String()).Msg("configuration")
+	}
 	prepare(cfg, log)
 
 	g, err := gateway.New(cfg, gateway.Options{Log: base, Version: v})

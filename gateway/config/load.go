@@ -42,18 +42,30 @@ const maxFile = 1 << 20
 //
 // The key in admin.api_key_file is read here and becomes admin.api_key.
 func Load(s Source) (*Config, Problems) {
+	c, problems, _ := LoadAndWarn(s)
+	return c, problems
+}
+
+// LoadAndWarn is Load, and says what is allowed but unwise: secrets in the
+// configuration file itself, files with secrets that others may read.
+func LoadAndWarn(s Source) (c *Config, problems, warnings Problems) {
 	var text []byte
 	if s.File != "" {
 		var err error
 		if text, err = readFile(s.File); err != nil {
-			return nil, Problems{{File: s.File, Message: err.Error()}}
+			return nil, Problems{{File: s.File, Message: err.Error()}}, nil
 		}
 	}
-	return load(s, text)
+	return loadText(s, text)
 }
 
 // load is Load with the file's content in text.
 func load(s Source, text []byte) (*Config, Problems) {
+	c, problems, _ := loadText(s, text)
+	return c, problems
+}
+
+func loadText(s Source, text []byte) (c *Config, problems, warnings Problems) {
 	l := &loader{
 		config: Default(),
 		file:   s.File,
@@ -62,7 +74,7 @@ func load(s Source, text []byte) (*Config, Problems) {
 		partly: map[string]bool{},
 	}
 	if !l.yaml(text) {
-		return nil, l.problems
+		return nil, l.problems, nil
 	}
 	l.env(s.Env)
 	for _, assignment := range s.Set {
@@ -77,9 +89,10 @@ func load(s Source, text []byte) (*Config, Problems) {
 	l.validate()
 	if len(l.problems) > 0 {
 		l.problems.sort()
-		return nil, l.problems
+		return nil, l.problems, nil
 	}
-	return l.config, nil
+	l.warnings.sort()
+	return l.config, nil, l.warnings
 }
 
 // readFile returns a file's content. The error does not repeat the path.
@@ -119,6 +132,7 @@ type loader struct {
 	// and lists around them.
 	broken, partly map[string]bool
 	problems       Problems
+	warnings       Problems
 	// values counts what was read from YAML, aliases expanded: see maxValues.
 	values int
 }
