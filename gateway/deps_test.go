@@ -29,7 +29,7 @@ func layerTable() []layer {
 		protocol = gw + "/protocol/..."
 	)
 	return []layer{
-		{[]string{internal}, nil, "internal packages are the ground"},
+		{[]string{internal, "sluice/internal/..."}, nil, "internal packages are the ground"},
 		{
 			[]string{gw + "/ws", protocol, gw + "/demo"},
 			[]string{internal, protocol},
@@ -52,7 +52,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/config"},
-			[]string{protocol, gw + "/auth", gw + "/auth/jwks"},
+			[]string{protocol, gw + "/auth", gw + "/auth/jwks", "sluice/internal/spell"},
 			"a configuration knows what a channel name is, and nobody who reads it",
 		},
 		{
@@ -93,7 +93,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{"sluice/cmd/flood"},
-			[]string{"sluice/bench/..."},
+			[]string{"sluice/bench/...", "sluice/internal/spell"},
 			"the flood's command is thin over bench",
 		},
 		{
