@@ -161,7 +161,7 @@ F:4:7: rate: must be a number, not a list`},
 		{"window: 1\nsize: 64\nwindow: 2", "F:3:1: window: is given twice, first in line 1"},
 		{"- a", "F:1:1: must be a mapping of flags to values"},
 		{"a: [", "F:2:1: is not YAML: did not find expected node content"},
-		{"size: 64\n---\nsize: 65", "F:3:1: more than one YAML document: one is allowed"},
+		{"size: 64\n---\nsize: 65", "F:2:1: more than one YAML document: one is allowed"},
 	} {
 		path := fileWith(t, tt.text)
 		_, err := parsed(t, "fanout", "-f", path)
