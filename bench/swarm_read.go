@@ -55,6 +55,10 @@ func (s *swarm) release(c *conn) {
 // hot: once per connection with news and turn.
 func (s *swarm) readable(i int, ended bool) {
 	c := &s.conns[i]
+	if s.secured != nil && s.secured[i] != nil {
+		s.readableSecure(i, s.secured[i], ended)
+		return
+	}
 	generation := c.generation
 	for {
 		kept := 0

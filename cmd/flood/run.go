@@ -18,10 +18,12 @@ type runCmd struct {
 	File     scenarioFile `short:"f" placeholder:"scenario.yaml" help:"Take what is not given here from a YAML file: each flag is a key of its name, and 'scenario' the scenario's."`
 	Filed    scenario     `name:"scenario" hidden:"" help:"For files: the scenario."`
 
-	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path or wss://; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
 	Procs       procs         `default:"1" help:"Processes that share the clients; auto: as many as the file limit asks for."`
+	CA          string        `name:"ca" type:"path" help:"wss: PEM file with the roots to trust, in place of the system's."`
+	TLSInsecure bool          `name:"tls-insecure" help:"wss: take any certificate."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
 	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
 	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
@@ -110,7 +112,7 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Messages: c.Messages, RollCall: c.RollCall, Patience: c.Patience, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
 		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
 		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
-		Preset: c.Preset,
+		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
 		},
