@@ -125,7 +125,7 @@ func (d *dripping) piece(n int) {
 }
 
 // Whatever TLS makes of the messages (records of one byte, several messages in a
-// record, messages over several), and wherever the stream of records is cut, each
+// record, messages over several, tickets between them), and wherever the stream of records is cut, each
 // message comes once, in order, and pings are answered meanwhile.
 func TestTLSInPieces(t *testing.T) {
 	certificate := func() tls.Certificate {
@@ -162,6 +162,7 @@ func testPieces(t *testing.T, random *rand.Rand, config *tls.Config) {
 		t.Fatal(err)
 	}
 	defer s.stop()
+	s.targets[0].tls.ClientSessionCache = tls.NewLRUClientSessionCache(1) // so that the server sends tickets
 	if err := s.open(0); err != nil {
 		t.Fatal(err)
 	}

@@ -76,3 +76,15 @@ func TestSenderIsLeftOut(t *testing.T) {
 		t.Errorf("%+v, want each message lost once", r.Faults)
 	}
 }
+
+// A server that answers the upgrade before it enters the client, as the usual
+// examples do, loses what is said in between, with or without TLS.
+func TestLateEntryLoses(t *testing.T) {
+	t.Parallel()
+	r := until(t, bench.Plan{
+		Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, &gorilla{late: 8})}, Connections: 3, Publishers: 2, Window: 16,
+	}, 100)
+	if r.Faults != (bench.Faults{Lost: 8}) {
+		t.Errorf("%+v, want the first 8 messages lost once", r.Faults)
+	}
+}
