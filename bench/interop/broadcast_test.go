@@ -20,40 +20,46 @@ func TestBroadcastServers(t *testing.T) {
 	for name, server := range broadcasters() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			t.Run("open loop", func(t *testing.T) {
-				r := mustRun(t, bench.Plan{
-					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 30,
-					Publishers: 3, PublishRate: 200, Duration: 500 * time.Millisecond,
-				})
-				delivered(t, r, 100, 30)
-			})
-			t.Run("binary", func(t *testing.T) {
-				r := mustRun(t, bench.Plan{
-					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 3,
-					Size: 70_000, Binary: true, PublishRate: 50, Duration: 200 * time.Millisecond,
-				})
-				delivered(t, r, 10, 3)
-			})
-			t.Run("closed loop", func(t *testing.T) {
-				flawless(t, until(t, bench.Plan{
-					Scenario: "fanout", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 20, Window: 16,
-				}, 2000))
-			})
-			t.Run("churn", func(t *testing.T) {
-				r := until(t, bench.Plan{
-					Scenario: "churn", Preset: "broadcast", URLs: []string{serve(t, server())}, Connections: 5,
-					PublishRate: 500, Messages: 2,
-				}, 50)
-				flawless(t, r)
-			})
-			t.Run("connect", func(t *testing.T) {
-				r := mustRun(t, bench.Plan{Scenario: "connect", URLs: []string{serve(t, server())}, Connections: 50})
-				if flawless(t, r); r.Opened != 50 {
-					t.Errorf("%d opened", r.Opened)
-				}
-			})
+			testBroadcast(t, func(t *testing.T) string { return serve(t, server()) })
 		})
 	}
+}
+
+// testBroadcast runs what a broadcast server is held to; start begins one and
+// says where it is.
+func testBroadcast(t *testing.T, start func(*testing.T) (url string)) {
+	t.Run("open loop", func(t *testing.T) {
+		r := mustRun(t, bench.Plan{
+			Scenario: "fanout", Preset: "broadcast", URLs: []string{start(t)}, Connections: 30,
+			Publishers: 3, PublishRate: 200, Duration: 500 * time.Millisecond,
+		})
+		delivered(t, r, 100, 30)
+	})
+	t.Run("binary", func(t *testing.T) {
+		r := mustRun(t, bench.Plan{
+			Scenario: "fanout", Preset: "broadcast", URLs: []string{start(t)}, Connections: 3,
+			Size: 70_000, Binary: true, PublishRate: 50, Duration: 200 * time.Millisecond,
+		})
+		delivered(t, r, 10, 3)
+	})
+	t.Run("closed loop", func(t *testing.T) {
+		flawless(t, until(t, bench.Plan{
+			Scenario: "fanout", Preset: "broadcast", URLs: []string{start(t)}, Connections: 20, Window: 16,
+		}, 2000))
+	})
+	t.Run("churn", func(t *testing.T) {
+		r := until(t, bench.Plan{
+			Scenario: "churn", Preset: "broadcast", URLs: []string{start(t)}, Connections: 5,
+			PublishRate: 500, Messages: 2,
+		}, 50)
+		flawless(t, r)
+	})
+	t.Run("connect", func(t *testing.T) {
+		r := mustRun(t, bench.Plan{Scenario: "connect", URLs: []string{start(t)}, Connections: 50})
+		if flawless(t, r); r.Opened != 50 {
+			t.Errorf("%d opened", r.Opened)
+		}
+	})
 }
 
 // The other usual loop leaves out the sender.
