@@ -16,22 +16,6 @@ import (
 	"sluice/gateway/ws"
 )
 
-// startTLS is start behind TLS, whose certificate nobody vouches for.
-func (s *faulty) startTLS(t *testing.T) (wsURL string) {
-	t.Helper()
-	server := httptest.NewUnstartedServer(s)
-	server.StartTLS()
-	t.Cleanup(func() {
-		s.mu.Lock()
-		for _, c := range s.clients {
-			c.conn.Close()
-		}
-		s.mu.Unlock()
-		server.Close()
-	})
-	return "wss" + server.URL[5:] + "/"
-}
-
 // What connections do in the other scenarios works over TLS as well.
 func TestScenariosOverTLS(t *testing.T) {
 	for name, change := range map[string]func(*Plan){
