@@ -55,8 +55,8 @@ func (s *swarm) release(c *conn) {
 // hot: once per connection with news and turn.
 func (s *swarm) readable(i int, ended bool) {
 	c := &s.conns[i]
-	if s.secured != nil && s.secured[i] != nil {
-		s.readableSecure(i, s.secured[i], ended)
+	if l := s.secureOf(i); l != nil {
+		s.readableSecure(i, l, ended)
 		return
 	}
 	generation := c.generation

@@ -71,6 +71,16 @@ func (l *secure) SetDeadline(time.Time) error      { return nil }
 func (l *secure) SetReadDeadline(time.Time) error  { return nil }
 func (l *secure) SetWriteDeadline(time.Time) error { return nil }
 
+// secureOf is the TLS of connection i; nil: it has none.
+//
+// hot: once per read and send.
+func (s *swarm) secureOf(i int) *secure {
+	if i < len(s.secured) {
+		return s.secured[i]
+	}
+	return nil
+}
+
 // handshake begins TLS on connection i, whose TCP stands.
 func (s *swarm) handshake(i int, config *tls.Config) {
 	l := &secure{swarm: s, i: i}
@@ -107,10 +117,11 @@ func (s *swarm) advance(i int, l *secure) {
 
 // forget ends what TLS there is on connection i.
 func (s *swarm) forget(i int) {
-	if s.secured == nil || s.secured[i] == nil {
+	l := s.secureOf(i)
+	if l == nil {
 		return
 	}
-	if l := s.secured[i]; l.next != nil {
+	if l.next != nil {
 		l.stop()
 	}
 	s.secured[i] = nil

@@ -9,8 +9,8 @@ import (
 
 // send hands b, whole frames, to the connection, sealed where there is TLS.
 func (s *swarm) send(i int, b []byte) {
-	if s.secured != nil && s.secured[i] != nil {
-		if _, err := s.secured[i].conn.Write(b); err != nil {
+	if l := s.secureOf(i); l != nil {
+		if _, err := l.conn.Write(b); err != nil {
 			s.drop(i, errEnded)
 		}
 		return

@@ -75,6 +75,28 @@ func TestScenarioFiles(t *testing.T) {
 	}
 }
 
+// The file in the documentation can be run.
+func TestDocumentedFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/flood.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	c, err := parsed(t, "-f", fileWith(t, block))
+	if err != nil || !found {
+		t.Fatalf("%q: %v", block, err)
+	}
+	p, err := c.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bench.Prepare(&p, 1); err != nil || p.PublishRate != 100 {
+		t.Errorf("%+v: %v", p, err)
+	}
+}
+
 // A file and the flags of the same names make the same plan.
 func TestFileIsFlags(t *testing.T) {
 	t.Parallel()
@@ -118,12 +140,9 @@ pid: 12
 // What is given otherwise comes before the file: flags, then the environment.
 func TestFileIsOverridden(t *testing.T) {
 	path := fileWith(t, "scenario: fanout\nconnections: 7\nurl: [a, b]\nwindow: 3\napi-key: filed\nbinary: true\n")
-	c, err := parsed(t, "-f", path, "-n", "9", "--url", "c", "--no-binary")
-	if err == nil {
-		t.Fatal("--no-binary was taken; the flag is not negatable")
-	}
 	t.Setenv("FLOOD_API_KEY", "set")
-	if c, err = parsed(t, "-f", path, "-n", "9", "--url", "c", "--binary=false"); err != nil {
+	c, err := parsed(t, "-f", path, "-n", "9", "--url", "c", "--binary=false")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Connections != 9 || !cmp.Equal(c.URL, []string{"c"}) || c.Window != 3 || c.APIKey != "set" || c.Binary || c.Size != 128 {
