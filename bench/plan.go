@@ -10,7 +10,7 @@ import (
 // same plan are compared. Zero values are the defaults written here.
 type Plan struct {
 	Scenario string   `json:"scenario"`
-	URLs     []string `json:"urls"` // ws://host:port/path; connections take them in turns
+	URLs     []string `json:"urls"` // ws://host:port/path or wss://; connections take them in turns
 	// Connections is how many clients there are (fanout: subscribers; churn: at a time).
 	Connections int      `json:"connections"`
 	ConnectRate float64  `json:"connect_rate,omitempty"` // dials per second; 0: as fast as they come
@@ -28,6 +28,10 @@ type Plan struct {
 	// Preset names the dialect of the server, Dialect what to replace in it.
 	Preset  string  `json:"preset,omitempty"` // one of Presets; "": raw
 	Dialect Dialect `json:"dialect,omitzero"`
+
+	// TLS, for wss URLs and an https API.
+	CA          string `json:"ca,omitempty"`           // a PEM file with the roots to trust; "": the system's
+	TLSInsecure bool   `json:"tls_insecure,omitempty"` // take any certificate
 
 	// Publishing. Publisher p is connection p, or with API the server's HTTP
 	// endpoint; it publishes to channel p mod Channels.
@@ -77,6 +81,14 @@ func (p *Plan) normalise() error {
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("bench: plan: "+format, a...)) }
 	if len(p.URLs) == 0 {
 		bad("no url")
+	}
+	for _, u := range p.URLs {
+		if _, err := parseURL(u); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if _, err := tlsConfig(p); err != nil {
+		errs = append(errs, err)
 	}
 	if p.Connections < 1 {
 		bad("connections must be at least 1")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,15 +10,20 @@ import (
 	"time"
 
 	"sluice/bench"
+	"sluice/bench/report"
 )
 
 type runCmd struct {
-	Scenario string `arg:"" enum:"${scenarios}" help:"One of ${scenarios}; see 'flood scenarios'."`
+	Scenario scenario     `arg:"" optional:"" help:"One of ${scenarios}; see 'flood scenarios'."`
+	File     scenarioFile `short:"f" placeholder:"scenario.yaml" help:"Take what is not given here from a YAML file: each flag is a key of its name, and 'scenario' the scenario's."`
+	Filed    scenario     `name:"scenario" hidden:"" help:"For files: the scenario."`
 
-	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path or wss://; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
 	Procs       procs         `default:"1" help:"Processes that share the clients; auto: as many as the file limit asks for."`
+	CA          string        `name:"ca" type:"path" help:"wss: PEM file with the roots to trust, in place of the system's."`
+	TLSInsecure bool          `name:"tls-insecure" help:"wss: take any certificate."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
 	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
 	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
@@ -61,22 +67,52 @@ type runCmd struct {
 	Refusal     []string          `sep:"none" help:"A server's message with this in it, and without a payload, is a failure; repeatable."`
 	NoEcho      bool              `help:"Publishers do not get their own messages."`
 
-	PID   []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
-	JSON  bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
-	Out   string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
-	Quiet bool   `short:"q" help:"No progress on stderr."`
+	PID    []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
+	DryRun bool   `help:"Only print the plan, what this host can open, and which limit binds."`
+	JSON   bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
+	Out    string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
+	Quiet  bool   `short:"q" help:"No progress on stderr."`
+}
+
+// scenario is the name of one.
+type scenario string
+
+// UnmarshalText is for kong.
+func (s *scenario) UnmarshalText(text []byte) error {
+	for _, known := range bench.Scenarios {
+		if string(text) == known.Name {
+			*s = scenario(text)
+			return nil
+		}
+	}
+	return fmt.Errorf("must be one of %s", scenarioNames())
+}
+
+// scenario is the one that was asked for, in the file or as the argument.
+func (c *runCmd) scenario() (string, error) {
+	switch {
+	case c.Scenario == "" && c.Filed == "":
+		return "", fmt.Errorf("%w: name a scenario: one of %s", errUsage, scenarioNames())
+	case c.Scenario != "" && c.Filed != "" && c.Scenario != c.Filed:
+		return "", fmt.Errorf("%w: the argument is %s, and the file's scenario %s", errUsage, c.Scenario, c.Filed)
+	}
+	return string(cmp.Or(c.Scenario, c.Filed)), nil
 }
 
 func (c *runCmd) plan() (bench.Plan, error) {
+	name, err := c.scenario()
+	if err != nil {
+		return bench.Plan{}, err
+	}
 	p := bench.Plan{
-		Scenario: c.Scenario, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
+		Scenario: name, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
 		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
 		Messages: c.Messages, RollCall: c.RollCall, Patience: c.Patience, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
 		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
 		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
-		Preset: c.Preset,
+		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
 		},
@@ -84,7 +120,6 @@ func (c *runCmd) plan() (bench.Plan, error) {
 	for _, to := range slices.Sorted(maps.Keys(c.Answer)) {
 		p.Dialect.Answers = append(p.Dialect.Answers, bench.Answer{To: to, Say: c.Answer[to]})
 	}
-	var err error
 	if c.Sources != "" {
 		p.Sources, err = bench.ParseSources(c.Sources)
 	}
@@ -102,6 +137,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	limits.Procs = c.Procs.of(&plan, limits)
+	if c.DryRun {
+		return dryRun(plan, limits.Procs)
+	}
 	options := bench.Options{Version: version(), Interval: 3 * time.Second, Procs: limits.Procs, Worker: workerArgs()}
 	if live.Terminal {
 		options.Interval = 200 * time.Millisecond
@@ -139,4 +177,17 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return errFaulty
 	}
 	return nil
+}
+
+// dryRun prints what would be done, and how much of it this host allows.
+func dryRun(plan bench.Plan, procs int) error {
+	limits, err := bench.Prepare(&plan, procs)
+	if limits == (bench.Capacity{}) {
+		return err
+	}
+	if err := report.Plan(os.Stdout, &plan, procs); err != nil {
+		return err
+	}
+	fmt.Printf("\n%v\n", limits)
+	return err
 }
