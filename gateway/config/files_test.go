@@ -35,13 +35,16 @@ func TestShippedFiles(t *testing.T) {
 	}
 }
 
-// TestDocuments loads every block of YAML in the README and in docs/.
+// TestDocuments loads every configuration in the README and in docs/.
 func TestDocuments(t *testing.T) {
 	files, err := filepath.Glob(manuals)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range append(files, readme) {
+		if filepath.Base(file) == "flood.md" {
+			continue // its YAML is the flood's, whose tests load it
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
