@@ -34,7 +34,7 @@ build: ## Build bin/sluice and bin/flood
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin bench/out gateway/interop/node_modules
+	rm -rf bin bench/out .cache/million gateway/interop/node_modules bench/interop/node_modules
 
 ##@ Test
 
@@ -59,9 +59,10 @@ fuzz: ## Fuzz every target for FUZZTIME each (30s)
 	  done
 
 .PHONY: interop
-interop: ## Drive a node with npm's ws client (needs node)
+interop: ## Drive a node with npm's ws client, and npm's ws server with the flood (needs node)
 	cd gateway/interop && npm ci --no-audit --no-fund
-	$(GO) test -count=1 -tags interop ./gateway/interop
+	cd bench/interop && npm ci --no-audit --no-fund
+	$(GO) test -count=1 -tags interop ./gateway/interop ./bench/interop
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)
@@ -106,6 +107,10 @@ floor: ## Build bin/floor, the C server that the benchmarks measure against (nee
 .PHONY: bench
 bench: ## Measure a node beside the floor; takes long
 	bench/run.sh
+
+.PHONY: million
+million: ## Prove 1,000,000 connections (N=...) in a guest with limits of its own (GUEST=no: here)
+	@N='$(N)' GUEST='$(GUEST)' SAVE='$(SAVE)' bench/million/run.sh
 
 .PHONY: bench-smoke
 bench-smoke: ## The same in a minute, to see that it runs

@@ -151,8 +151,8 @@ func (c *churn) turnover() error {
 		if fail == nil {
 			fail = c.broken
 		}
-		if fail == nil && now-progress > int64(dialPatience) {
-			fail = fmt.Errorf("bench: no client came and left within %v", dialPatience)
+		if fail == nil && now-progress > int64(c.plan.Patience) {
+			fail = fmt.Errorf("bench: no client came and left within %v", c.plan.Patience)
 		}
 		return fail != nil || now >= to, wait
 	})

@@ -1,13 +1,14 @@
 package bench
 
 import (
+	"os"
 	"slices"
 	"time"
 )
 
 var connectScenario = Scenario{
 	Name:  "connect",
-	About: "open N connections, hold them: handshakes/s, their latency, memory per connection, idle CPU",
+	About: "open N connections, hold them: handshakes/s, their latency, memory per connection, idle CPU, a roll call",
 	check: func(p *Plan, bad func(string, ...any)) {
 		last := 0
 		for _, n := range p.Steps {
@@ -17,8 +18,14 @@ var connectScenario = Scenario{
 			}
 			last = n
 		}
+		checkRollCall(p, bad)
 	},
-	share: sharable,
+	share: func(p *Plan) string {
+		if p.RollCall {
+			return "a roll call runs in one process only: no process sees when a message has reached all subscribers"
+		}
+		return ""
+	},
 	start: func(r *run) executor { return &connect{run: r} },
 }
 
@@ -27,9 +34,15 @@ type connect struct {
 	*run
 	dialing time.Duration // time and CPU of the dial phases only
 	used    usage
+	rate    float64 // connects/s of the last dial phase
 }
 
-// What a server sends to idle clients is not of interest.
+func (c *connect) opened(i int, now, took int64) {
+	c.run.opened(i, now, took)
+	c.done++
+}
+
+// What a server sends to idle clients is not of interest; the roll call has a handler of its own.
 
 func (c *connect) reading(int)                {}
 func (c *connect) message(int, []byte, int64) {}
@@ -72,7 +85,10 @@ func (c *connect) execute() error {
 	if len(r.plan.Steps) > 0 && len(res.Memory) > 2 {
 		res.Memory = res.Memory[1:] // the slope is between the steps, without what the first connections cost
 	}
-	return c.hold()
+	if err := c.hold(); err != nil || !r.plan.RollCall {
+		return err
+	}
+	return r.rollCall()
 }
 
 // dial opens [from, to) and adds up what that took.
@@ -84,9 +100,11 @@ func (c *connect) dial(from, to int) error {
 	if err != nil {
 		return err
 	}
-	begun := c.clock.now()
+	begun, had := c.clock.now(), c.result.Opened
 	dialErr := c.dialAll(from, to)
-	c.dialing += time.Duration(c.clock.now() - begun)
+	took := time.Duration(c.clock.now() - begun)
+	c.dialing += took
+	c.rate = ratio(float64((c.result.Opened-had)*c.share.parts()), took.Seconds())
 	spent, err := c.usageSince(before)
 	if err != nil {
 		return err
@@ -103,11 +121,15 @@ func (c *connect) measureMemory(n int) error {
 	if err := collectGarbage(c.plan.GC); err != nil {
 		return err
 	}
-	bytes, err := rssAnon(c.plan.PIDs)
-	if err != nil {
+	m := MemoryStep{Connections: n, ConnectRate: c.rate, PSS: pss(c.plan.PIDs), Kernel: readKernelMemory()}
+	var err error
+	if m.Bytes, err = rssAnon(c.plan.PIDs); err != nil {
 		return err
 	}
-	c.result.Memory = append(c.result.Memory, MemoryStep{n, bytes})
+	if m.Generator, err = rssAnon([]int{os.Getpid()}); err != nil {
+		return err
+	}
+	c.result.Memory = append(c.result.Memory, m)
 	return nil
 }
 

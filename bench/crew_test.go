@@ -203,9 +203,8 @@ func TestPublishersOfThreeProcesses(t *testing.T) {
 		return [][]byte{p}
 	}}
 	url, _ = silent.start(t)
-	p = hundred(url)
+	p = hundred(url + "?n={index}")
 	p.Publishers, p.Dialect.NoEcho = 3, true
-	p.ConnectRate = 50 // one after the other, so that client n is connection n
 	if r, err = Run(t.Context(), p, inThree()); err != nil {
 		t.Fatal(err)
 	}
@@ -308,14 +307,17 @@ func TestFailingWorkers(t *testing.T) {
 		return 0
 	}}
 	url, _ := s.start(t)
-	p := hundred(url)
-	p.Publishers, p.ConnectRate = 5, 50 // one after the other
+	p := hundred(url + "?n={index}")
+	p.Publishers = 5
 	r, err := Run(t.Context(), p, inThree())
 	if err == nil || !strings.Contains(err.Error(), "process 2 of 3: the connection of publisher 1 was closed") {
 		t.Errorf("%v", err)
 	}
 	if diff := cmp.Diff(map[uint16]int{1013: 1}, r.Codes); diff != "" || r.Lost != 1 || r.Interrupted {
 		t.Errorf("%d lost, interrupted: %v %s", r.Lost, r.Interrupted, diff)
+	}
+	if r.Last == nil || r.Last.Count+r.Undelivered > r.Published {
+		t.Errorf("%d published, %d undelivered, last %+v", r.Published, r.Undelivered, r.Last)
 	}
 }
 

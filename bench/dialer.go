@@ -6,13 +6,9 @@ import (
 	"time"
 )
 
-const (
-	// maxDialing bounds the handshakes under way, in all processes, well below a
-	// listener's backlog.
-	maxDialing = 256
-	// dialPatience is how long no handshake may complete before the phase is given up.
-	dialPatience = 10 * time.Second
-)
+// maxDialing bounds the handshakes under way, in all processes, well below a
+// listener's backlog.
+const maxDialing = 256
 
 // dialAll opens the connections numbered [from, to) at the plan's rate and waits
 // for them, in all processes. That some fail is not an error here: they are counted.
@@ -48,8 +44,8 @@ func (r *run) dialShare(begun int64, number, end int) error {
 		if settled() != seen || r.swarm.dialing() == 0 {
 			seen, progress = settled(), now
 		}
-		if now-progress > int64(dialPatience) {
-			failure = fmt.Errorf("bench: %d of %d connections, and none more within %v", r.swarm.count[open], to, dialPatience)
+		if now-progress > int64(r.plan.Patience) {
+			failure = fmt.Errorf("bench: %d of %d connections, and none more within %v", r.swarm.count[open], to, r.plan.Patience)
 			return true, 0
 		}
 		due := pacer.Due(time.Duration(now - begun))

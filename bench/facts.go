@@ -61,9 +61,11 @@ func (s *section) bytes(name string, n int64)        { s.fact(name, float64(n), 
 func (s *section) fact(name string, v float64, u Unit) {
 	s.Facts = append(s.Facts, Fact{Name: name, Value: v, Unit: u})
 }
+
 func (s *section) note(format string, a ...any) {
 	s.Facts[len(s.Facts)-1].Note = fmt.Sprintf(format, a...)
 }
+
 func (s *section) counts(each map[string]uint64) {
 	for _, name := range slices.Sorted(maps.Keys(each)) {
 		s.count(name, each[name])

@@ -85,8 +85,6 @@ func newFanout(r *run) *fanout {
 	if !r.share.alone() {
 		r.tails = newTails(len(f.publishers))
 	}
-	r.each = &f.delivery
-	r.result.Operation = "delivery"
 	return f
 }
 
@@ -95,6 +93,7 @@ func (f *fanout) execute() (err error) {
 		return err
 	}
 	f.swarm.channel = f.channels.of
+	f.each, f.result.Operation = &f.delivery, "delivery"
 	for i := range f.publishers {
 		if !f.publishers[i].own {
 			continue
@@ -245,7 +244,7 @@ func (f *fanout) closed(i int, was state, code uint16, err error) {
 	}
 	ch := f.channelOf(i)
 	f.alive[ch]--
-	for p := range f.publishers {
+	for p := ch; p < len(f.publishers); p += f.channels.n { // all of the channel
 		pub := &f.publishers[p]
 		if pub.conn == i && pub.post == nil && f.broken == nil {
 			f.broken = fmt.Errorf("bench: the connection of publisher %d was closed by the server (code %d)", p, code)
@@ -253,7 +252,7 @@ func (f *fanout) closed(i int, was state, code uint16, err error) {
 				f.broken = fmt.Errorf("bench: publisher %d: %w", p, err)
 			}
 		}
-		if pub.channel != ch || !pub.reaches(i) {
+		if !pub.reaches(i) {
 			continue
 		}
 		for seq := f.check.next[i*f.channels.columns+pub.column]; seq <= pub.seq; seq++ {
@@ -301,7 +300,8 @@ func (f *fanout) drain() error {
 	late := false
 	err := f.loop(func(now int64) (bool, time.Duration) {
 		f.done = f.deliveries
-		late = now-begun > int64(drainLimit)
+		// What a publisher whose connection was closed has sent may never have been taken.
+		late = now-begun > int64(drainLimit) || f.broken != nil
 		return f.flying() == 0 || now-f.arrived > int64(silence) || late, maxWait
 	})
 	if err == nil {
@@ -345,10 +345,14 @@ func (f *fanout) settle(late bool) {
 		}
 		if late {
 			r.Undelivered += uint64(pub.flight.open)
+		}
+	}
+	for i := range f.swarm.conns {
+		if late || f.swarm.conns[i].state != open {
 			continue
 		}
-		for i := range f.swarm.conns {
-			if f.channelOf(i) == pub.channel && pub.reaches(i) && f.swarm.conns[i].state == open {
+		for p := f.channelOf(i); p < len(f.publishers); p += f.channels.n { // all of the channel
+			if pub := &f.publishers[p]; pub.reaches(i) {
 				f.check.finish(i*f.channels.columns+pub.column, pub.seq)
 			}
 		}

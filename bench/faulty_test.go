@@ -53,6 +53,20 @@ type faultyClient struct {
 func (s *faulty) start(t *testing.T) (wsURL, apiURL string) {
 	t.Helper()
 	server := httptest.NewServer(s)
+	s.stopsWith(t, server)
+	return "ws" + server.URL[4:] + "/", server.URL
+}
+
+// startTLS is start behind TLS, with a certificate that nobody vouches for.
+func (s *faulty) startTLS(t *testing.T) (wsURL string) {
+	t.Helper()
+	server := httptest.NewTLSServer(s)
+	s.stopsWith(t, server)
+	return "wss" + server.URL[5:] + "/"
+}
+
+// stopsWith ends everything when the test ends.
+func (s *faulty) stopsWith(t *testing.T, server *httptest.Server) {
 	t.Cleanup(func() {
 		s.mu.Lock()
 		for _, c := range s.clients {
@@ -61,7 +75,6 @@ func (s *faulty) start(t *testing.T) (wsURL, apiURL string) {
 		s.mu.Unlock()
 		server.Close()
 	})
-	return "ws" + server.URL[4:] + "/", server.URL
 }
 
 func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {

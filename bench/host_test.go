@@ -83,6 +83,9 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("%+v: %d, %s", tt.c, n, tt.c.Binds())
 		}
 	}
+	if c := (Capacity{Ports: 200}); c.Crowded(100) || !c.Crowded(101) {
+		t.Error("half of the ports are what connects fast")
+	}
 	one, err := Preflight(1, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -91,6 +91,40 @@ func TestUnwrapAllocatesNothing(t *testing.T) {
 	}
 }
 
+// What is read from a socket and sent to one costs no memory either, without TLS.
+func TestSocketsAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	f, b := received(t, 64, 128, 1)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	defer unix.Close(fds[0])
+	f.swarm.conns[0].fd = int32(fds[0])
+	back := make([]byte, 64)
+	const runs = 100
+	allocs := testing.AllocsPerRun(runs, func() {
+		f.check.next[0] = 1
+		if _, err := unix.Write(fds[1], b); err != nil {
+			t.Fatal(err)
+		}
+		f.swarm.readable(0, false)
+		f.swarm.send(0, back[:32])
+		if n, err := unix.Read(fds[1], back); n != 32 || err != nil {
+			t.Fatal(n, err)
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations per turn, want none", allocs)
+	}
+	if got, want := f.deliveries, uint64(64*(runs+1)); got != want {
+		t.Errorf("%d deliveries, want %d", got, want)
+	}
+}
+
 // A connection stays as small as it is.
 func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(conn{}); n > 32 {

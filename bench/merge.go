@@ -40,6 +40,9 @@ func (r *Result) merge(o *Result) error {
 	r.ClientCPU += o.ClientCPU
 	r.IdleCPU += o.IdleCPU
 	r.Memory = append(r.Memory, o.Memory...)
+	if r.RollCall == nil {
+		r.RollCall = o.RollCall
+	}
 	r.Series = r.Series.merge(o.Series)
 
 	for _, q := range []struct {

@@ -96,7 +96,7 @@ func TestMergeKnowsEveryField(t *testing.T) {
 	full := reflect.ValueOf(Result{
 		Interrupted: true, Invalid: "x", Opened: 1, Failed: 1, Lost: 1, FirstFail: "x", Codes: map[uint16]int{1: 1},
 		Window: 1, Operation: "x", Operations: 1, Published: 1, Undelivered: 1, Faults: Faults{1, 1, 1, 1, 1},
-		ServerCPU: 1, ClientCPU: 1, IdleCPU: 1, Memory: []MemoryStep{{1, 1}}, Series: &Series{Interval: 1},
+		ServerCPU: 1, ClientCPU: 1, IdleCPU: 1, Memory: []MemoryStep{{Connections: 1}}, RollCall: &RollCall{Channels: 1}, Series: &Series{Interval: 1},
 		Latencies: []Latency{{"x", quantilesOfOne(t)}}, Sections: []Section{{"x", []Fact{{"x", 1, Count, ""}}}}, Problems: []string{"x"},
 	})
 	for i := range full.NumField() {

@@ -14,7 +14,7 @@ var mixScenario = Scenario{
 		setDefault(&p.Pause, time.Second)
 		setDefault(&p.Jitter, time.Second)
 		setDefault(&p.DialTimeout, 10*time.Second)
-		if p.Publishers == 0 {
+		if p.Publishers == 0 && p.API == "" { // over HTTP nobody need be a client for it
 			p.Publishers = max(1, int(math.Round(p.PublishersShare*float64(p.Connections))))
 		}
 	},
@@ -22,7 +22,7 @@ var mixScenario = Scenario{
 		if p.PublishRate == 0 || p.Window > 0 {
 			bad("mix needs a publish rate")
 		}
-		if p.Publishers > p.Connections {
+		if p.API == "" && p.Publishers > p.Connections {
 			bad("%d publishers need as many connections", p.Publishers)
 		}
 		if n := max(1, p.Channels); p.Connections*((p.Publishers+n-1)/n) > mixSlots {
@@ -79,19 +79,11 @@ func (m *mix) firstReader() int {
 }
 
 func (m *mix) execute() error {
-	stop, err := m.assemble(m)
-	defer stop()
-	if err != nil {
-		return err
-	}
-	m.returns = newComeback(m.run)
-	if m.skipper != nil {
+	origin, stop, err := m.begin(m, func() {
+		m.returns = newComeback(m.run)
 		m.swarm.squeeze(m.skipper, m.plan.ReceiveBuffer)
-	}
-	if err := m.dial(); err != nil {
-		return err
-	}
-	origin, err := m.startPublishing()
+	})
+	defer stop()
 	if err != nil {
 		return err
 	}
@@ -107,7 +99,7 @@ func (m *mix) execute() error {
 	err = m.live(origin, from)
 	if err == nil {
 		m.watch.mark()
-		if err = m.openWindow(m.clock.now()); err != nil {
+		if err := m.openWindow(m.clock.now()); err != nil {
 			return err
 		}
 		until := from + int64(m.plan.Duration)
@@ -204,7 +196,7 @@ func (m *mix) closed(i int, was state, code uint16, err error) {
 		return
 	case m.leaving[i] && code == 1000:
 		m.left++
-	case m.skipper != nil && m.skipper[i]:
+	case m.mayMiss(i):
 		m.closes["slow readers closed with "+closeName(code)]++
 	default:
 		m.run.closed(i, was, code, err)

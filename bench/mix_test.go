@@ -133,3 +133,14 @@ func TestMixWithAPolicy(t *testing.T) {
 	}
 	wantFacts(t, r, map[string]float64{"messages that slow readers skipped": float64(skipped), "slow readers closed with 1013": 2, "came back": 2})
 }
+
+// A soak that is ended early says what it has seen.
+func TestInterruptedMix(t *testing.T) {
+	t.Parallel()
+	url, _ := (&faulty{}).start(t)
+	r := runUntil(t, aDay(url), 500)
+	if r.Faults.Any() || r.Published == 0 {
+		t.Errorf("%d published, %+v", r.Published, r.Faults)
+	}
+	wantFacts(t, r, map[string]float64{"clients": 20})
+}

@@ -10,7 +10,7 @@ import (
 // same plan are compared. Zero values are the defaults written here.
 type Plan struct {
 	Scenario string   `json:"scenario"`
-	URLs     []string `json:"urls"` // ws://host:port/path; connections take them in turns
+	URLs     []string `json:"urls"` // ws://host:port/path or wss://; connections take them in turns
 	// Connections is how many clients there are (fanout: subscribers; churn: at a time).
 	Connections int      `json:"connections"`
 	ConnectRate float64  `json:"connect_rate,omitempty"` // dials per second; 0: as fast as they come
@@ -28,6 +28,10 @@ type Plan struct {
 	// Preset names the dialect of the server, Dialect what to replace in it.
 	Preset  string  `json:"preset,omitempty"` // one of Presets; "": raw
 	Dialect Dialect `json:"dialect,omitzero"`
+
+	// TLS, for wss URLs and an https API.
+	CA          string `json:"ca,omitempty"`           // a PEM file with the roots to trust; "": the system's
+	TLSInsecure bool   `json:"tls_insecure,omitempty"` // take any certificate
 
 	// Publishing. Publisher p is connection p, or with API the server's HTTP
 	// endpoint; it publishes to channel p mod Channels.
@@ -48,7 +52,13 @@ type Plan struct {
 	Hold     time.Duration `json:"hold_ns,omitempty"`   // connect: how long to hold them, idle
 	Settle   time.Duration `json:"settle_ns,omitempty"` // connect: rest before memory is read
 	Steps    []int         `json:"steps,omitempty"`     // connect: memory is read at these counts too
-	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves
+	Messages int           `json:"messages,omitempty"`  // churn: messages that a client waits for before it leaves; RollCall: to each channel
+	// RollCall: connect ends with Messages (0: one) to every channel, which every
+	// connection must get exactly once.
+	RollCall bool `json:"roll_call,omitempty"`
+	// Patience is how long nothing may happen, no handshake complete or no message
+	// of a roll call arrive, until it is given up. 0: 10 s.
+	Patience time.Duration `json:"patience_ns,omitempty"`
 
 	// What of a run goes wrong on purpose.
 	Slow            float64       `json:"slow,omitempty"`             // slow, mix: the share of the subscribers that read slowly
@@ -71,6 +81,14 @@ func (p *Plan) normalise() error {
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("bench: plan: "+format, a...)) }
 	if len(p.URLs) == 0 {
 		bad("no url")
+	}
+	for _, u := range p.URLs {
+		if _, err := parseURL(u); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if _, err := tlsConfig(p); err != nil {
+		errs = append(errs, err)
 	}
 	if p.Connections < 1 {
 		bad("connections must be at least 1")
@@ -113,7 +131,10 @@ func (p *Plan) normalise() error {
 	if p.Leaves < 0 || p.ReceiveBuffer < 0 || p.Pause < 0 || p.Jitter < 0 || p.DialTimeout < 0 || p.Limit < 0 {
 		bad("rates, sizes and times must not be negative")
 	}
-	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 {
+	if p.Patience == 0 {
+		p.Patience = 10 * time.Second
+	}
+	if p.Duration < 0 || p.Warmup < 0 || p.Hold < 0 || p.Settle < 0 || p.Patience < 0 {
 		bad("times must not be negative")
 	}
 	if len(errs) > 0 {

@@ -32,6 +32,20 @@ func TestPlanIsChecked(t *testing.T) {
 		{"publish rate", good(func(p *Plan) { p.Scenario, p.Window, p.Messages = "churn", 0, 1 })},
 		{"negative", good(func(p *Plan) { p.Warmup = -1 })},
 		{"negative", good(func(p *Plan) { p.Zipf = -1 })},
+		{"negative", good(func(p *Plan) { p.Jitter = -1 })},
+		{"shares", good(func(p *Plan) { p.Slow = 1.5 })},
+		{"unknown cut", good(func(p *Plan) { p.Scenario, p.Window, p.Cut = "storm", 0, "x" })},
+		{"no window", good(func(p *Plan) { p.Scenario = "storm" })},
+		{"no window", good(func(p *Plan) { p.Scenario = "drain" })},
+		{"publish rate", good(func(p *Plan) { p.Scenario, p.Window = "slow", 0 })},
+		{"publish rate", good(func(p *Plan) { p.Scenario, p.Window = "mix", 0 })},
+		{"11 publishers", good(func(p *Plan) { p.Scenario, p.Window, p.PublishRate, p.Publishers = "mix", 0, 1, 11 })},
+		{"too many pairs", good(func(p *Plan) {
+			p.Scenario, p.Window, p.PublishRate, p.Connections, p.PublishersShare = "mix", 0, 1, 20_000, 0.5
+		})},
+		{"either", good(func(p *Plan) { p.Scenario, p.PublishRate = "echo", 1 })},
+		{"nothing comes back", good(func(p *Plan) { p.Scenario, p.Dialect.NoEcho = "echo", true })},
+		{"no use for the HTTP API", good(func(p *Plan) { p.Scenario, p.API = "echo", "http://h" })},
 	} {
 		err := tt.plan.normalise()
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {

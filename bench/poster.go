@@ -37,13 +37,17 @@ func newPoster(plan *Plan) (*poster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bench: api: %w", err)
 	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1}
+	if transport.TLSClientConfig, err = tlsConfig(plan); err != nil {
+		return nil, err
+	}
 	p := &poster{
 		url:      *base,
 		key:      plan.APIKey,
 		signed:   plan.Dialect.API.Signed,
 		body:     parseTemplate(plan.Dialect.API.Body),
 		refusals: plan.Dialect.Refusals,
-		client:   &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
+		client:   &http.Client{Timeout: 10 * time.Second, Transport: transport},
 		queue:    make(chan posting, 1<<14),
 	}
 	p.wg.Go(p.work)
@@ -121,6 +125,15 @@ func (p *poster) post(body []byte) error {
 		}
 	}
 	return nil
+}
+
+// failure says how many publishes failed, and why the first did; nil: none,
+// as where there is no poster.
+func (p *poster) failure() error {
+	if p == nil || p.failures.Load() == 0 {
+		return nil
+	}
+	return fmt.Errorf("bench: %d publishes failed: %s", p.failures.Load(), *p.first.Load())
 }
 
 func (p *poster) fail(seq uint64, err error) {

@@ -28,7 +28,15 @@ func sample() *Result {
 		Faults:    Faults{Lost: 1, Duplicated: 2, Reordered: 3, Corrupt: 4, Misrouted: 5},
 		ServerCPU: 35 * time.Second, ClientCPU: 20 * time.Second, IdleCPU: time.Millisecond,
 		Handshake: q, Delivery: q, Last: q, Cycle: q, SendLag: &Quantiles{Count: 1, P50: 12345, P90: 999, P99: 1500, P999: 1500, Max: 1500},
-		Memory: []MemoryStep{{2000, 5 << 20}, {15000, 11 << 20}},
+		Memory: []MemoryStep{
+			{Connections: 2000, ConnectRate: 12345, Bytes: 5 << 20, PSS: 15 << 20, Generator: 2 << 20, Kernel: KernelMemory{
+				Slab: 100 << 20, Used: 200 << 20, Caches: map[string]int64{"filp": 1 << 20},
+			}},
+			{Connections: 15000, ConnectRate: 9876, Bytes: 11 << 20, PSS: 21 << 20, Generator: 3 << 20, Kernel: KernelMemory{
+				Slab: 200 << 20, Sockets: 1 << 20, Used: 320 << 20, Caches: map[string]int64{"filp": 4 << 20, "TCP": 60 << 20, "dentry": 1 << 10},
+			}},
+		},
+		RollCall: &RollCall{Channels: 10, Messages: 2, Expected: 30000, Delivered: 29999, Took: 1500 * time.Millisecond},
 	}
 }
 
@@ -40,6 +48,7 @@ messages       300 published; 1 lost, 2 duplicated, 3 reordered, 4 corrupt, 5 mi
 rate           4.5 M deliveries in 1m40s, 45,000/s
 server CPU     7.78 us per delivery, 35 % of a core
 client CPU     4.44 us per delivery, 20 % of a core
+roll call      2 to each of 10 channels: 29999 of 30000 deliveries in 1.5s
 server idle    0.10 % of a core while 15000 connections were held
 
            latency      p50    p90     p99  p99.9   max
@@ -49,10 +58,13 @@ server idle    0.10 % of a core while 15000 connections were held
              cycle  71.23ms  130ms   189ms  12.3s  1m1s
   send behind plan   12.3µs  1µs   1.5µs  1.5µs  1.5µs
 
-  connections  server memory, MiB
-         2000                 5.0
-        15000                11.0
-484 bytes of anonymous memory per connection between the first and the last line
+  memory, MiB  connects/s  server  server, PSS  flood  kernel slab  TCP buffers  all in use
+         2000      12,345     5.0         15.0    2.0        100.0          0.0       200.0
+        15000        9876    11.0         21.0    3.0        200.0          1.0       320.0
+       B each                 484          484     81         8066           81        9679
+B each: between the first and the last line. Server and flood: anonymous resident memory.
+The kernel's is the whole host's: both ends of each connection when the server runs here.
+Its slab caches, B each: TCP 4840, filp 242
 `
 
 func TestTextReport(t *testing.T) {

@@ -54,7 +54,7 @@ func (r *Result) rowsPlan(row func(string, string, ...any)) {
 		row("first failure", "%s", r.FirstFail)
 	}
 	f := r.Faults
-	if p.PublishRate > 0 || p.Window > 0 {
+	if p.PublishRate > 0 || p.Window > 0 || r.RollCall != nil {
 		row("messages", "%d published; %d lost, %d duplicated, %d reordered, %d corrupt, %d misrouted",
 			r.Published, f.Lost, f.Duplicated, f.Reordered, f.Corrupt, f.Misrouted)
 	}
@@ -93,6 +93,7 @@ func (r *Result) rowsRate(row func(string, string, ...any)) {
 		row("server CPU", "%s us per %s, %.0f %% of a core", short(r.ServerMicros()), r.Operation, 100*ratio(float64(r.ServerCPU), float64(r.Window)))
 	}
 	row("client CPU", "%s us per %s, %.0f %% of a core%s", short(r.ClientMicros()), r.Operation, 100*r.ClientBusy(), r.processes())
+	r.rowRollCall(row)
 	if r.IdleCPU > 0 {
 		row("server idle", "%.2f %% of a core while %d connections were held", 100*ratio(float64(r.IdleCPU), float64(r.Plan.Hold)), r.Opened)
 	}
@@ -110,25 +111,6 @@ func (r *Result) writeLatencies(w io.Writer) error {
 		return nil
 	}
 	return t.Flush()
-}
-
-func (r *Result) writeMemory(w io.Writer) error {
-	if len(r.Memory) == 0 {
-		return nil
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\nconnections\tserver memory, MiB\t\n")
-	for _, m := range r.Memory {
-		fmt.Fprintf(t, "%d\t%.1f\t\n", m.Connections, float64(m.Bytes)/(1<<20))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if len(r.Memory) < 2 {
-		return nil
-	}
-	_, err := fmt.Fprintf(w, "%.0f bytes of anonymous memory per connection between the first and the last line\n", r.BytesPerConnection())
-	return err
 }
 
 // short rounds to three significant digits, with a suffix for what is large.

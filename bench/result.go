@@ -42,7 +42,8 @@ type Result struct {
 	Cycle     *Quantiles `json:"cycle,omitempty"`
 	SendLag   *Quantiles `json:"send_lag,omitempty"` // planned time to the publish being handed to its socket
 
-	Memory []MemoryStep `json:"memory,omitempty"`
+	Memory   []MemoryStep `json:"memory,omitempty"`
+	RollCall *RollCall    `json:"roll_call,omitempty"`
 
 	Processes int `json:"processes,omitempty"` // of the generator, that shared the connections; 0: one
 	// LastOf: Last is of so many messages only, the first ones; 0: of all.
@@ -69,10 +70,16 @@ type Quantiles struct {
 	HDR   []byte        `json:"hdr,omitempty"`
 }
 
-// MemoryStep is the server's anonymous resident memory at a number of connections.
+// MemoryStep is the memory, in bytes, at a number of connections.
 type MemoryStep struct {
-	Connections int   `json:"connections"`
-	Bytes       int64 `json:"bytes"`
+	Connections int `json:"connections"`
+	// ConnectRate is connects per second since the step before.
+	ConnectRate float64 `json:"connects_per_second,omitempty"`
+	Bytes       int64   `json:"bytes"`         // anonymous and resident, of the server's processes together
+	PSS         int64   `json:"pss,omitempty"` // of the same, program and libraries with their share; 0: not shown to us
+	Generator   int64   `json:"generator"`     // anonymous and resident, of this process, which may be one of several
+	// Kernel is that of this host.
+	Kernel KernelMemory `json:"kernel"`
 }
 
 // quantiles is nil when nothing was counted.
@@ -138,18 +145,23 @@ func (r *Result) ClientMicros() float64 {
 // ClientBusy is the share of one core that the generator used in the window.
 func (r *Result) ClientBusy() float64 { return ratio(float64(r.ClientCPU), float64(r.Window)) }
 
-// BytesPerConnection is the slope of memory between the first and the last step.
+// BytesPerConnection is the slope of the server's memory between the first and the last step.
 func (r *Result) BytesPerConnection() float64 {
+	return r.Slope(func(m MemoryStep) int64 { return m.Bytes })
+}
+
+// Slope is how much of something a connection costs, between the first and the last step.
+func (r *Result) Slope(of func(MemoryStep) int64) float64 {
 	if len(r.Memory) < 2 {
 		return 0
 	}
 	a, b := r.Memory[0], r.Memory[len(r.Memory)-1]
-	return ratio(float64(b.Bytes-a.Bytes), float64(b.Connections-a.Connections))
+	return ratio(float64(of(b)-of(a)), float64(b.Connections-a.Connections))
 }
 
 // OK says whether everything that was asked for happened.
 func (r *Result) OK() bool {
-	return r.Invalid == "" && r.Failed == 0 && r.Lost == 0 && !r.Faults.Any() && len(r.Problems) == 0
+	return r.Invalid == "" && r.Failed == 0 && r.Lost == 0 && !r.Faults.Any() && len(r.Problems) == 0 && r.RollCall.complete()
 }
 
 func ratio(a, b float64) float64 {

@@ -68,8 +68,13 @@ func newComeback(r *run) *comeback {
 	}
 }
 
-// dialsAtOnce bounds the dials between two looks at the sockets and the plan.
-const dialsAtOnce = 32
+// What is done between two looks at the sockets and the plan is bounded by number
+// and by time: where most local ports are taken, the kernel looks for a free one for
+// a millisecond.
+const (
+	dialsAtOnce = 32
+	stepBudget  = 2 * time.Millisecond
+)
 
 // later has connection i dial at a random time within jitter; 0: at once.
 func (c *comeback) later(i int, now int64, jitter time.Duration) {
@@ -95,6 +100,9 @@ func (c *comeback) dial(now int64, about func(i int)) time.Duration {
 		about(next.index)
 		if err := c.swarm.open(next.index); err != nil {
 			c.failed(next.index, err)
+		}
+		if c.clock.now()-now > int64(stepBudget) {
+			break
 		}
 	}
 	return c.returns.wait(now)

@@ -41,25 +41,35 @@ type Progress struct {
 // calling goroutine is locked to its thread meanwhile, and drives all connections,
 // or the processes that do.
 func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
-	if err := p.normalise(); err != nil {
+	if _, err := Prepare(&p, o.Procs); err != nil {
 		return nil, err
-	}
-	if why := p.indivisible(); o.Procs > 1 && why != "" {
-		return nil, fmt.Errorf("%w: %s", ErrIndivisible, why)
-	}
-	limits, err := Preflight(len(p.URLs), len(p.Sources))
-	if err != nil {
-		return nil, err
-	}
-	limits.Procs = o.Procs
-	if p.Connections > limits.Connections() {
-		return nil, fmt.Errorf("bench: %d connections: %v", p.Connections, limits)
 	}
 	if o.Procs > 1 {
 		return runCrew(ctx, &p, o)
 	}
 	r := newRun(&p, o)
 	return r.result, r.perform(ctx, o)
+}
+
+// Prepare is what Run does before it opens anything: it fills in the plan's
+// defaults, and says what cannot be run, or not in so many processes, or not from
+// this host. The capacity is known where the plan itself can be run.
+func Prepare(p *Plan, procs int) (Capacity, error) {
+	if err := p.normalise(); err != nil {
+		return Capacity{}, err
+	}
+	if why := p.indivisible(); procs > 1 && why != "" {
+		return Capacity{}, fmt.Errorf("%w: %s", ErrIndivisible, why)
+	}
+	limits, err := Preflight(len(p.URLs), len(p.Sources))
+	if err != nil {
+		return Capacity{}, err
+	}
+	limits.Procs = procs
+	if p.Connections > limits.Connections() {
+		return limits, planError{fmt.Errorf("bench: %d connections: %v", p.Connections, limits)}
+	}
+	return limits, nil
 }
 
 // ErrIndivisible: the plan cannot run in several processes.
@@ -91,6 +101,8 @@ func (r *run) perform(ctx context.Context, o Options) error {
 			s.settle(r.crew != nil)
 			r.result.Series = s
 		}
+		r.enter("closing", 0)
+		r.look(r.clock.now())
 		r.swarm.stop()
 	}
 	if errors.Is(err, errInterrupted) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures Sluice beside the floor servers on this machine.
 #
-#   bench/run.sh               all rows, three rounds; writes bench/RESULTS.md and bench/out/report.html
+#   bench/run.sh               all rows, three rounds; writes its part of bench/RESULTS.md, and bench/out/report.html
 #   bench/run.sh ROW...        these rows only, e.g. open1k; prints, writes nothing
 #   bench/run.sh --list        the rows
 #   bench/run.sh smoke         every row, small and short (below a minute), judges nothing

@@ -136,9 +136,7 @@ func TestLostConnections(t *testing.T) {
 				return 0
 			}}
 			url, _ := s.start(t)
-			p := hundred(url)
-			// One after the other, so that the first to ask is the first to be served.
-			p.ConnectRate = 50
+			p := hundred(url + "?n={index}")
 			r, err := Run(t.Context(), p, Options{})
 			if (err != nil) != tt.broken {
 				t.Fatalf("error: %v", err)

@@ -60,16 +60,8 @@ func (s *stream) pickSkippers(first int) (mine int) {
 }
 
 func (s *slow) execute() error {
-	stop, err := s.assemble(s)
+	origin, stop, err := s.begin(s, func() { s.swarm.squeeze(s.skipper, s.plan.ReceiveBuffer) })
 	defer stop()
-	if err != nil {
-		return err
-	}
-	s.swarm.squeeze(s.skipper, s.plan.ReceiveBuffer)
-	if err := s.dial(); err != nil {
-		return err
-	}
-	origin, err := s.startPublishing()
 	if err != nil {
 		return err
 	}
@@ -134,6 +126,9 @@ func (s *slow) readOn() error {
 			}
 			s.swarm.resume(next)
 			next++
+			if s.clock.now()-now > int64(stepBudget) {
+				break
+			}
 		}
 		return false, 0
 	})
@@ -169,6 +164,7 @@ func (s *slow) tell() {
 	slows.counts(s.closes)
 	if s.unseen > 0 {
 		slows.count("whose end showed when they read on", s.unseen)
+		slows.note("what was sent before it was in the way: when they were closed is not known")
 	}
 	slows.count("messages skipped", s.skipped())
 	slows.note("gaps in what they got: the policy for slow consumers, no fault")

@@ -69,17 +69,11 @@ func newStorm(r *run) *storm {
 }
 
 func (s *storm) execute() error {
-	stop, err := s.assemble(s)
+	origin, stop, err := s.begin(s, func() {
+		s.returns = newComeback(s.run)
+		s.swarm.events = s.swarm.events[:handshakesAtOnce]
+	})
 	defer stop()
-	if err != nil {
-		return err
-	}
-	s.returns = newComeback(s.run)
-	s.swarm.events = s.swarm.events[:handshakesAtOnce]
-	if err := s.dial(); err != nil {
-		return err
-	}
-	origin, err := s.startPublishing()
 	if err != nil {
 		return err
 	}
@@ -128,7 +122,7 @@ func (s *storm) weather() error {
 	var fail error
 	err := s.loop(func(now int64) (bool, time.Duration) {
 		wait := min(s.comeBack(now), s.publishDue(now))
-		if s.cut(now) {
+		if s.cut(s.clock.now()) {
 			wait = 0
 		}
 		if all == nil && (s.returned.n == uint64(s.clients()) || now >= giveUp) {
@@ -138,7 +132,11 @@ func (s *storm) weather() error {
 		}
 		return all != nil && all(), wait
 	})
-	return firstOf(fail, err, s.closeWindow(s.handshakes.n))
+	err = firstOf(fail, err, s.closeWindow(s.handshakes.n))
+	if s.result.Invalid != "" {
+		s.result.Invalid += "; spread the storm (--jitter), or share it among processes (--procs)"
+	}
+	return err
 }
 
 // strike begins the storm.
@@ -156,16 +154,12 @@ func (s *storm) clients() int { return s.share.count(s.plan.Connections) }
 // in a storm each of them means a request to send.
 const handshakesAtOnce = 128
 
-// cutsAtOnce bounds the connections that are cut between two looks at the sockets
-// and the plan: each takes the kernel some 20 us.
-const cutsAtOnce = 64
-
 // cut cuts some of those who are still to be cut, and says whether it did.
 func (s *storm) cut(now int64) bool {
 	if s.armed || s.cuts == s.clients() {
 		return false
 	}
-	for range min(cutsAtOnce, s.clients()-s.cuts) {
+	for s.cuts < s.clients() && s.clock.now()-now < int64(stepBudget) {
 		switch i := s.cuts; s.plan.Cut {
 		case "reset":
 			s.swarm.reset(i)
@@ -174,7 +168,7 @@ func (s *storm) cut(now int64) bool {
 		}
 		s.cuts++
 	}
-	s.lastCut = now
+	s.lastCut = s.clock.now()
 	return true
 }
 
@@ -269,6 +263,9 @@ func (s *storm) tell() {
 	r.latency("back after the cut", &s.returned)
 	r.latency("delivery before", &s.steady)
 	r.latency("delivery since", &s.stormy)
+	if s.interrupted.Load() {
+		return
+	}
 	if missing := n - int(s.returned.n); missing > 0 && s.cutAt != 0 {
 		r.problem("%d of %d clients were not back within %v", missing, n, s.plan.Limit)
 	}

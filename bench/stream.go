@@ -121,8 +121,7 @@ func (s *stream) channelOfNumber(n int) int {
 	return s.channels.of(n)
 }
 
-// assemble makes the swarm and opens all connections. The returned function ends
-// what publishes over HTTP.
+// assemble makes the swarm and what publishes over HTTP, which stop ends.
 func (s *stream) assemble(h handler) (stop func(), err error) {
 	var posters []*poster
 	stop = func() {
@@ -157,13 +156,21 @@ func (s *stream) assemble(h handler) (stop func(), err error) {
 	return stop, nil
 }
 
-// dial opens all connections; each is to be there.
-func (s *stream) dial() error {
+// begin makes the swarm, which prepare then sees to, opens all connections and
+// begins to publish. stop, never nil, is for the end.
+func (s *stream) begin(h handler, prepare func()) (origin int64, stop func(), err error) {
+	if stop, err = s.assemble(h); err != nil {
+		return 0, stop, err
+	}
+	if prepare != nil {
+		prepare()
+	}
 	if err := s.mustDialAll(0, s.total); err != nil {
-		return err
+		return 0, stop, err
 	}
 	s.handshakes.reset()
-	return nil
+	origin, err = s.startPublishing()
+	return origin, stop, err
 }
 
 // startPublishing begins the plan, the same in all processes, and says when that is.
@@ -307,7 +314,7 @@ func (s *stream) deliver(i int, m stamp, now int64) {
 		s.accept(m.publisher, m.seq, now)
 	}
 	slot := i*s.channels.columns + p.column
-	if s.skipper != nil && s.skipper[i] {
+	if s.mayMiss(i) {
 		s.skips.see(slot, m.seq)
 		return // it is late because it wants to be
 	}
@@ -323,6 +330,11 @@ func (s *stream) deliver(i int, m stamp, now int64) {
 		}
 	}
 }
+
+// mayMiss says whether connection i reads slowly, and so may miss messages.
+//
+// hot: once per received message.
+func (s *stream) mayMiss(i int) bool { return i < len(s.skipper) && s.skipper[i] }
 
 // joined has everything that is published from now on be owed to connection i.
 func (s *stream) joined(i int) {

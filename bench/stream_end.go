@@ -133,7 +133,7 @@ func (s *stream) owed(p int) uint64 {
 }
 
 func (s *stream) checkerOf(i int) *checker {
-	if s.skipper != nil && s.skipper[i] {
+	if s.mayMiss(i) {
 		return s.skips
 	}
 	return s.check

@@ -128,19 +128,12 @@ func TestStalledStreamIsInvalid(t *testing.T) {
 	url, _ := (&faulty{}).start(t)
 	p := drainOf(url, pid())
 	s := newStream(bareRun(t, &p), false)
-	stop, err := s.assemble(&stallingStream{s, 4})
+	origin, stop, err := s.begin(&stallingStream{s, 4}, nil)
 	defer stop()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.swarm.stop()
-	if err := s.dial(); err != nil {
-		t.Fatal(err)
-	}
-	origin, err := s.startPublishing()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := s.openWindow(origin); err != nil {
 		t.Fatal(err)
 	}
@@ -178,19 +171,13 @@ func TestPauseAndResume(t *testing.T) {
 	url, _ := server.start(t)
 	p := drainOf(url, pid())
 	s := newStream(bareRun(t, &p), false)
-	stop, err := s.assemble(s)
+	_, stop, err := s.begin(s, nil)
 	defer stop()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.swarm.stop()
-	if err := s.dial(); err != nil {
-		t.Fatal(err)
-	}
 	s.swarm.pause(0)
-	if _, err := s.startPublishing(); err != nil {
-		t.Fatal(err)
-	}
 	until := func(done func() bool) {
 		t.Helper()
 		deadline := s.clock.now() + int64(time.Minute)

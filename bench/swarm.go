@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,6 +15,7 @@ type state uint8
 const (
 	idle       state = iota // no socket
 	connecting              // TCP
+	securing                // TLS
 	upgrading               // the upgrade request was sent
 	joining                 // it was accepted; what the dialect begins with is under way
 	open
@@ -59,7 +61,6 @@ type handler interface {
 type swarm struct {
 	// Static after construction.
 	clock   clock
-	handler handler
 	targets []target
 	talk    *dialogue
 	sources []unix.Sockaddr // local addresses, taken in turns; empty: the kernel chooses
@@ -68,10 +69,13 @@ type swarm struct {
 	headers []string        // "Name: value"
 	tight   int             // SO_RCVBUF of connections that are tight
 	epoll   int
+	secured []*secure // by connection; nil where there is no TLS
 
 	// Owned by the loop.
+	handler handler // another one from a roll call on
 	conns   []conn
 	buffer  []byte // what recv writes to, shared by all
+	cipher  []byte // what recv writes to, over TLS
 	scratch []byte // frames being built
 	last    []byte // what the last connection received, when it was nothing but whole messages
 	events  []unix.EpollEvent
@@ -86,7 +90,8 @@ type swarm struct {
 type target struct {
 	addr unix.Sockaddr
 	ip6  bool
-	host string // for the Host header
+	host string      // for the Host header
+	tls  *tls.Config // nil: none
 	path template
 	// query: the path is followed by ?channel=NAME.
 	query bool
@@ -111,6 +116,9 @@ func newSwarm(p *Plan, c clock, n int, h handler) (*swarm, error) {
 	for _, u := range p.URLs {
 		t, err := parseTarget(u)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.trust(p, &t); err != nil {
 			return nil, err
 		}
 		t.query = p.Channels > 0 && !p.Dialect.NoChannels && !t.path.has(channelBlank) && !s.talk.joins(channelBlank)
@@ -147,6 +155,7 @@ func (s *swarm) stop() {
 		if c := &s.conns[i]; c.state != idle {
 			s.abort(c)
 			_ = unix.Close(int(c.fd))
+			s.forget(i)
 			s.become(c, idle)
 		}
 	}
@@ -177,6 +186,7 @@ func (s *swarm) drop(i int, err error) {
 	}
 	was, code := c.state, c.code
 	_ = unix.Close(int(c.fd)) // also takes it out of the epoll set
+	s.forget(i)
 	s.release(c)
 	c.generation++
 	c.code, c.paused = 0, false

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,18 +13,33 @@ import (
 	"sluice/gateway/ws"
 )
 
-// parseTarget reads ws://host:port/path?query and resolves the host.
-func parseTarget(raw string) (target, error) {
+// parseURL reads ws://host:port/path?query, or wss.
+func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return target{}, fmt.Errorf("bench: url: %w", err)
+		return nil, fmt.Errorf("bench: url: %w", err)
 	}
-	if u.Scheme != "ws" || u.Host == "" {
-		return target{}, fmt.Errorf("bench: url %q: ws://host:port/path is needed", raw)
+	if u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return nil, fmt.Errorf("bench: url %q: ws://host:port/path is needed, or wss://", raw)
+	}
+	return u, nil
+}
+
+// parseTarget is parseURL, and resolves the host.
+func parseTarget(raw string) (target, error) {
+	u, err := parseURL(raw)
+	if err != nil {
+		return target{}, err
+	}
+	t := target{host: u.Host, path: parseTemplate(requestURI(u))}
+	port := "80"
+	if u.Scheme == "wss" {
+		port = "443"
+		t.tls = &tls.Config{ServerName: u.Hostname()}
 	}
 	host := u.Host
 	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), "80")
+		host = net.JoinHostPort(u.Hostname(), port)
 	}
 	addr, err := net.ResolveTCPAddr("tcp", host)
 	if err != nil {
@@ -33,7 +49,8 @@ func parseTarget(raw string) (target, error) {
 	if !ip.IsValid() {
 		return target{}, fmt.Errorf("bench: url %q: no host", raw)
 	}
-	return target{addr: sockaddr(ip, addr.Port), ip6: !ip.Unmap().Is4(), host: u.Host, path: parseTemplate(requestURI(u))}, nil
+	t.addr, t.ip6 = sockaddr(ip, addr.Port), !ip.Unmap().Is4()
+	return t, nil
 }
 
 // requestURI is the path and query of u, with the braces of blanks as they were.
@@ -124,7 +141,7 @@ func (s *swarm) connect(i, fd int, t *target) error {
 	return nil
 }
 
-// connected sends the upgrade request once TCP stands.
+// connected goes on once TCP stands: with TLS, or the upgrade request.
 func (s *swarm) connected(i int) {
 	c := &s.conns[i]
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -135,8 +152,17 @@ func (s *swarm) connected(i int) {
 		s.drop(i, fmt.Errorf("bench: connect: %w", err))
 		return
 	}
+	if config := s.targetOf(i).tls; config != nil {
+		s.handshake(i, config)
+		return
+	}
+	s.request(i)
+}
+
+// request asks for the upgrade.
+func (s *swarm) request(i int) {
 	t := s.targetOf(i)
-	s.become(c, upgrading)
+	s.become(&s.conns[i], upgrading)
 	s.scratch = appendRequest(s.scratch[:0], t.host, t.pathOf(s.share.number(i), s.channelOf(i)), s.key(i), s.headers)
 	s.send(i, s.scratch)
 }

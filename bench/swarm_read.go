@@ -55,6 +55,10 @@ func (s *swarm) release(c *conn) {
 // hot: once per connection with news and turn.
 func (s *swarm) readable(i int, ended bool) {
 	c := &s.conns[i]
+	if l := s.secureOf(i); l != nil {
+		s.readableSecure(i, l, ended)
+		return
+	}
 	generation := c.generation
 	for {
 		kept := 0

@@ -7,16 +7,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// send hands b, whole frames, to the socket; what it does not take is copied
-// and follows when the socket is writable again.
+// send hands b, whole frames, to the connection, sealed where there is TLS.
 func (s *swarm) send(i int, b []byte) {
-	c := &s.conns[i]
+	if l := s.secureOf(i); l != nil {
+		if _, err := l.conn.Write(b); err != nil {
+			s.drop(i, errEnded)
+		}
+		return
+	}
+	if !s.push(&s.conns[i], b) {
+		s.drop(i, errEnded)
+	}
+}
+
+// push hands b to the socket; what it does not take is copied and follows when
+// the socket is writable again. It returns false when the socket is no more.
+func (s *swarm) push(c *conn, b []byte) bool {
 	sent := 0
 	if c.rest == nil || len(c.rest.out) == 0 {
 		n, errno := sendTo(c.fd, b)
 		if errno != 0 && !again(errno) {
-			s.drop(i, errEnded)
-			return
+			return false
 		}
 		sent = n
 	}
@@ -24,6 +35,7 @@ func (s *swarm) send(i int, b []byte) {
 		r := s.restOf(c)
 		r.out = append(r.out, b[sent:]...)
 	}
+	return true
 }
 
 // writable sends what send left behind.

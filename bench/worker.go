@@ -54,8 +54,9 @@ func (w *worker) perform(ctx context.Context, s *start) *ending {
 	r.started = s.Started
 	end := &ending{Result: r.result}
 	err := r.perform(ctx, o)
-	if err == nil && r.tails != nil {
-		end.Tails, err = r.tails.MarshalBinary()
+	if r.tails != nil { // also of a run that failed: what it measured is shown
+		b, tailsErr := r.tails.MarshalBinary()
+		end.Tails, err = b, firstOf(err, tailsErr)
 	}
 	if err != nil {
 		end.Error = err.Error()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"os"
+	"time"
 
 	"sluice/gateway/api"
 	"sluice/gateway/hub"
@@ -17,6 +18,13 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 		Disconnect: func(id hub.ID, code uint16, reason string) bool {
 			return g.hub.Disconnect(id, ws.AppendClose(nil, ws.CloseCode(code), reason))
 		},
+		DisconnectUser: func(user string, code uint16, reason string) int {
+			return g.hub.CloseIf(func(c hub.Conn) bool {
+				id := identityOf(c)
+				return id != nil && id.User == user
+			}, ws.AppendClose(nil, ws.CloseCode(code), reason), metrics.CloseAPI)
+		},
+		Revoke:       g.revoke,
 		CheckChannel: g.checkChannel,
 		MessageSize:  func() int { return g.limits.Load().Rules.MaxMessage },
 		Ready:        g.readiness,
@@ -50,8 +58,13 @@ func (g *Gateway) readiness() (ready bool, why string) {
 func (g *Gateway) gauges() metrics.Gauges {
 	st := g.hub.Stats()
 	all, handshaking := g.edge.Connections()
+	var age time.Duration
+	if g.identities != nil && g.identities.keySet != nil {
+		age = g.identities.keySet.Age()
+	}
 	return metrics.Gauges{
 		TLS:         g.edge.TLS(),
+		KeySetAge:   age,
 		Handshaking: handshaking,
 		Open:        st.Connections - st.Closing,
 		Closing:     all - handshaking - (st.Connections - st.Closing),

@@ -31,7 +31,7 @@ func layerTable() []layer {
 	return []layer{
 		{[]string{internal}, nil, "internal packages are the ground"},
 		{
-			[]string{gw + "/ws", protocol, gw + "/demo"},
+			[]string{gw + "/ws", protocol, gw + "/demo", gw + "/spell"},
 			[]string{internal, protocol},
 			"codecs and pages are pure: bytes in, bytes out",
 		},
@@ -52,7 +52,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/config"},
-			[]string{internal, protocol, gw + "/auth", gw + "/auth/jwks"},
+			[]string{internal, protocol, gw + "/auth", gw + "/auth/jwks", gw + "/spell"},
 			"a configuration knows what a channel name and a certificate are, and nobody who reads it",
 		},
 		{
@@ -93,7 +93,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{"sluice/cmd/flood"},
-			[]string{"sluice/bench/..."},
+			[]string{"sluice/bench/...", gw + "/spell"},
 			"the flood's command is thin over bench",
 		},
 		{

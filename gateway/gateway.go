@@ -33,15 +33,17 @@ type Options struct {
 // Gateway is one node. Two of them may run in one process: there is no global state.
 type Gateway struct {
 	// Static after New.
-	log       zerolog.Logger
-	started   time.Time
-	metrics   *metrics.Set
-	hub       *hub.Hub
-	edge      *edge.Edge
-	endpoints []*edge.Endpoint // in the order of the configuration
-	limits    atomic.Pointer[session.Limits]
-	api       *api.Server
-	adminLn   net.Listener // nil: no admin listener
+	log        zerolog.Logger
+	started    time.Time
+	metrics    *metrics.Set
+	hub        *hub.Hub
+	edge       *edge.Edge
+	endpoints  []*edge.Endpoint // in the order of the configuration
+	limits     atomic.Pointer[session.Limits]
+	identities *identities // nil: auth is off
+	authority  atomic.Pointer[session.Authority]
+	api        *api.Server
+	adminLn    net.Listener // nil: no admin listener
 
 	guard *memoryGuard
 
@@ -67,6 +69,13 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	g.limits.Store(sessionLimits(cfg))
 
 	var err error
+	g.identities, err = newIdentities(&cfg.Auth, g.metrics.Edge(), component(o.Log, "auth"))
+	if err == nil {
+		err = g.authorise(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
 	g.hub, err = hub.New(hub.Options{
 		Shards:     shards,
 		Inbox:      cfg.Hub.Inbox,
@@ -92,7 +101,12 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 			el.ClientHeader = edge.Forwarded
 		}
 		for j := range l.Endpoints {
-			el.Endpoints = append(el.Endpoints, g.endpoint(&l.Endpoints[j]))
+			ep, err := g.endpoint(&l.Endpoints[j])
+			if err != nil {
+				g.hub.Stop()
+				return nil, err
+			}
+			el.Endpoints = append(el.Endpoints, ep)
 		}
 		g.endpoints = append(g.endpoints, el.Endpoints...)
 		listeners = append(listeners, el)
@@ -111,6 +125,9 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 
+	if g.identities != nil {
+		g.identities.refusals.OnFailure(g.edge.AuthFailed)
+	}
 	if cfg.Admin.Address != "" {
 		g.adminLn, err = net.Listen("tcp", cfg.Admin.Address)
 		if err != nil {
@@ -124,7 +141,11 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 }
 
 // endpoint translates one endpoint of the configuration.
-func (g *Gateway) endpoint(c *config.Endpoint) *edge.Endpoint {
+func (g *Gateway) endpoint(c *config.Endpoint) (*edge.Endpoint, error) {
+	gate, err := g.gate(c)
+	if err != nil {
+		return nil, err
+	}
 	ep := &edge.Endpoint{
 		Path: c.Path,
 		Session: &session.Endpoint{
@@ -136,6 +157,7 @@ func (g *Gateway) endpoint(c *config.Endpoint) *edge.Endpoint {
 			Channels: c.Channels,
 			Allow:    c.AllowChannels,
 			Stats:    c.Stats,
+			Auth:     gate,
 			Limits:   &g.limits,
 		},
 	}
@@ -145,7 +167,7 @@ func (g *Gateway) endpoint(c *config.Endpoint) *edge.Endpoint {
 	}
 	origins := c.Origins
 	ep.Origins.Store(&origins)
-	return ep
+	return ep, nil
 }
 
 // maxConnections is the configured bound, unless the open-files limit leaves
@@ -163,11 +185,14 @@ func (g *Gateway) maxConnections(cfg *config.Config) int {
 // Run serves until ctx is done, then drains and stops. It returns nil when all
 // connections had ended within drain.timeout.
 func (g *Gateway) Run(ctx context.Context) error {
-	if err := g.edge.Start(); err != nil {
-		return errors.Join(err, g.Stop())
-	}
 	background, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	g.identities.fetchKeys(background, ctx, &wg)
+	if err := g.edge.Start(); err != nil {
+		cancel()
+		wg.Wait()
+		return errors.Join(err, g.Stop())
+	}
 	wg.Go(func() { g.publishStats(background) })
 	wg.Go(func() { g.releaseMemory(background) })
 	wg.Go(func() { g.guard.run(background, func() config.Guard { return g.config().Guard }) })

@@ -14,6 +14,10 @@ func (g *Gateway) Reload(cfg *config.Config) (live, needRestart []string) {
 	g.hub.Configure(hubSettings(merged))
 	g.edge.Configure(edgeSettings(merged))
 	g.limits.Store(sessionLimits(merged))
+	if err := g.authorise(merged); err != nil { // config.Load has made the same keys and rules
+		g.log.Error().Err(err).Msg("auth was not reloaded")
+	}
+	g.adapt()
 	i := 0
 	for _, l := range merged.Listeners {
 		for _, ep := range l.Endpoints {

@@ -13,24 +13,20 @@ import (
 // every client, by a loop over them.
 type gorilla struct {
 	others bool // but not to the one that sent it
+	late   int  // so many messages go by until the third client is entered
 
 	mu      sync.Mutex
+	third   *websocket.Conn          // Guarded by mu; waits for late.
+	n       int                      // Guarded by mu; messages.
 	clients map[*websocket.Conn]bool // Guarded by mu, as are writes.
 }
 
 func (s *gorilla) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var upgrader websocket.Upgrader
-	conn, err := upgrader.Upgrade(w, r, nil)
+	conn, err := s.accept(w, r)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	s.mu.Lock()
-	if s.clients == nil {
-		s.clients = map[*websocket.Conn]bool{}
-	}
-	s.clients[conn] = true
-	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		delete(s.clients, conn)
@@ -47,8 +43,31 @@ func (s *gorilla) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				c.WriteMessage(kind, message)
 			}
 		}
+		if s.n++; s.n == s.late {
+			s.clients[s.third] = true
+		}
 		s.mu.Unlock()
 	}
+}
+
+// accept upgrades and enters the client, and lets nobody speak in between: it
+// would miss that, though it has its answer.
+func (s *gorilla) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var upgrader websocket.Upgrader
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err == nil {
+		if s.clients == nil {
+			s.clients = map[*websocket.Conn]bool{}
+		}
+		if s.late > 0 && len(s.clients) == 2 {
+			s.third = conn
+		} else {
+			s.clients[conn] = true
+		}
+	}
+	return conn, err
 }
 
 // rooms is a server with a protocol of its own over gorilla/websocket: clients

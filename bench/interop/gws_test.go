@@ -20,18 +20,19 @@ func (s *gwsRoom) handler() http.Handler {
 	s.clients = map[*gws.Conn]bool{}
 	upgrader := gws.NewUpgrader(s, nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// OnOpen, on the goroutine that reads, would be too late: the client has its
+		// answer by then, and would miss what others say in between.
+		s.mu.Lock()
 		conn, err := upgrader.Upgrade(w, r)
+		if err == nil {
+			s.clients[conn] = true
+		}
+		s.mu.Unlock()
 		if err != nil {
 			return
 		}
 		go conn.ReadLoop()
 	})
-}
-
-func (s *gwsRoom) OnOpen(c *gws.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clients[c] = true
 }
 
 func (s *gwsRoom) OnClose(c *gws.Conn, _ error) {

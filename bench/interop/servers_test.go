@@ -2,8 +2,11 @@ package interop
 
 import (
 	"context"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,6 +19,19 @@ func serve(t *testing.T, h http.Handler) (url string) {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return "ws" + s.URL[len("http"):] + "/"
+}
+
+// serveTLS runs it behind TLS; ca is the file with its root.
+func serveTLS(t *testing.T, h http.Handler) (url, ca string) {
+	t.Helper()
+	s := httptest.NewTLSServer(h)
+	t.Cleanup(s.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "wss" + s.URL[len("https"):] + "/", ca
 }
 
 // patience bounds what a busy machine may take.

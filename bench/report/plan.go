@@ -2,8 +2,11 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"sluice/bench"
 )
@@ -37,6 +40,21 @@ func planFields(p *bench.Plan) []field {
 	}
 	slices.SortFunc(list, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	return list
+}
+
+// Plan writes what is set of a plan, a line each, and in how many processes it runs.
+func Plan(w io.Writer, p *bench.Plan, procs int) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "scenario\t%s\n", p.Scenario)
+	for _, f := range planFields(p) {
+		if f.name != "scenario" {
+			fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+		}
+	}
+	if procs > 1 {
+		fmt.Fprintf(t, "processes\t%d\n", procs)
+	}
+	return t.Flush()
 }
 
 // places are the parts of a plan that say where a server is, not what is done to it.

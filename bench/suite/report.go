@@ -87,7 +87,7 @@ func Holds(outcomes []Outcome) bool {
 // Write writes the table in Markdown.
 func (s *Suite) Write(w io.Writer, outcomes []Outcome) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "# Results\n\nMade by `make bench` on %s: %s.\n", time.Now().UTC().Format("2006-01-02"), machine())
+	fmt.Fprintf(b, "# Results\n\nMade by `make bench` on %s: %s.\n", time.Now().UTC().Format("2006-01-02"), Machine())
 	fmt.Fprintf(b, "The server has core %s (GOMAXPROCS=1), the generator core %s; servers interleaved, medians of %d rounds (lowest-highest).\n",
 		s.ServerCore, s.ClientCore, s.Rounds)
 	fmt.Fprint(b, "128-byte payloads over loopback; a delivery is one message received, and checked, by one subscriber.\n",
@@ -132,7 +132,7 @@ func figure(v float64) string {
 	case v >= 1e6:
 		return fmt.Sprintf("%.2f M", v/1e6)
 	case v >= 1000:
-		return thousands(int(v))
+		return Thousands(int(v))
 	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	default:
@@ -140,15 +140,16 @@ func figure(v float64) string {
 	}
 }
 
-func thousands(n int) string {
+// Thousands writes n with commas.
+func Thousands(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+	return fmt.Sprintf("%s,%03d", Thousands(n/1000), n%1000)
 }
 
-// machine is what the figures were made on.
-func machine() string {
+// Machine is what the figures were made on.
+func Machine() string {
 	model := "unknown processor"
 	if f, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer f.Close()

@@ -90,7 +90,7 @@ func (s Scale) fanout(n int, flags ...string) []string {
 
 func openLoop(n func(Scale) int, rate float64, flags ...string) (func(Scale) string, func(Scale) []string) {
 	return func(s Scale) string {
-			return fmt.Sprintf("open loop, %s subscribers at %g msg/s", thousands(n(s)), rate)
+			return fmt.Sprintf("open loop, %s subscribers at %g msg/s", Thousands(n(s)), rate)
 		},
 		func(s Scale) []string {
 			return s.fanout(n(s), append([]string{"--publish-rate", fmt.Sprint(rate)}, flags...)...)
@@ -98,7 +98,7 @@ func openLoop(n func(Scale) int, rate float64, flags ...string) (func(Scale) str
 }
 
 func closedLoop(n func(Scale) int, window int) (func(Scale) string, func(Scale) []string) {
-	return func(s Scale) string { return fmt.Sprintf("%d in flight, %s subscribers", window, thousands(n(s))) },
+	return func(s Scale) string { return fmt.Sprintf("%d in flight, %s subscribers", window, Thousands(n(s))) },
 		func(s Scale) []string { return s.fanout(n(s), "--window", fmt.Sprint(window)) }
 }
 
@@ -138,7 +138,7 @@ func memoryRow() Row {
 	return Row{
 		Name: "memory",
 		Title: func(s Scale) string {
-			return fmt.Sprintf("memory per idle subscriber, %s to %s", thousands(s.MemoryLow), thousands(s.Many))
+			return fmt.Sprintf("memory per idle subscriber, %s to %s", Thousands(s.MemoryLow), Thousands(s.Many))
 		},
 		Servers: []string{Sluice, Floor},
 		Metrics: []Metric{{Name: "anonymous RSS", Unit: "B", Value: (*bench.Result).BytesPerConnection, AtMost: true, Bar: 800, Aim: 458}},
@@ -151,7 +151,7 @@ func memoryRow() Row {
 func handshakeRow() Row {
 	return Row{
 		Name:    "handshake",
-		Title:   func(s Scale) string { return fmt.Sprintf("handshakes, %s connections", thousands(s.Many)) },
+		Title:   func(s Scale) string { return fmt.Sprintf("handshakes, %s connections", Thousands(s.Many)) },
 		Servers: []string{Sluice, Floor},
 		Metrics: []Metric{{Name: "CPU per handshake", Unit: "us", Value: (*bench.Result).ServerMicros, Ratio: true, AtMost: true, Bar: 2, Aim: 1.2}},
 		Command: func(s Scale) []string {
@@ -189,7 +189,7 @@ func ceilingRow() Row {
 	return Row{
 		Name: "ceiling15k",
 		Title: func(s Scale) string {
-			return fmt.Sprintf("highest open-loop rate, %s subscribers, last p99 < 1 s; in steps of x %d", thousands(s.Many), step)
+			return fmt.Sprintf("highest open-loop rate, %s subscribers, last p99 < 1 s; in steps of x %d", Thousands(s.Many), step)
 		},
 		Servers: []string{Sluice},
 		Metrics: []Metric{{Name: "messages/s", Unit: "msg/s", Bar: 60, Aim: 300}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,12 +82,13 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+// writeFile writes bench's part of a file of results.
 func writeFile(path string, s *suite.Suite, outcomes []suite.Outcome) error {
-	f, err := os.Create(path)
-	if err != nil {
+	var b bytes.Buffer
+	if err := s.Write(&b, outcomes); err != nil {
 		return err
 	}
-	return errors.Join(s.Write(f, outcomes), f.Close())
+	return suite.SavePart(path, suite.BenchPart, b.Bytes())
 }
 
 func (c *benchCmd) rows() ([]suite.Row, error) {

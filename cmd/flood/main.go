@@ -23,6 +23,7 @@ type cli struct {
 	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
 	Report    reportCmd    `cmd:"" help:"Show saved results again, as a table or as a page with pictures."`
 	Compare   compareCmd   `cmd:"" help:"Show saved results of the same plan side by side, with ratios."`
+	Million   millionCmd   `cmd:"" hidden:"" help:"Judge a run of bench/million/run.sh, and write its table."`
 	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
 	Presets   presetsCmd   `cmd:"" help:"List the presets for servers of other kinds, one line each."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
@@ -42,17 +43,13 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var c cli
-	parser, err := kong.New(&c,
-		kong.Name("flood"),
-		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
-		kong.Vars{"presets": presetNames(), "scenarios": scenarioNames(), "cuts": strings.Join(bench.Cuts, ",")},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
-	if err != nil {
-		panic(err) // the struct tags above are wrong
-	}
+	_, parser := newParser(ctx)
 	command, err := parser.Parse(args)
+	var file fileError
+	if errors.As(err, &file) {
+		fmt.Fprintln(os.Stderr, file)
+		return 2
+	}
 	if err != nil {
 		parser.Errorf("%s", err)
 		return 2
@@ -76,6 +73,22 @@ func run(args []string) int {
 		}
 	}
 	return 1
+}
+
+// newParser makes the parser of command lines, and what it fills in.
+func newParser(ctx context.Context) (*cli, *kong.Kong) {
+	var c cli
+	parser, err := kong.New(
+		&c,
+		kong.Name("flood"),
+		kong.Description("Opens many WebSocket connections, publishes, and checks every message on every one of them."),
+		kong.Vars{"presets": presetNames(), "scenarios": scenarioNames(), "cuts": strings.Join(bench.Cuts, ",")},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	return &c, parser
 }
 
 type scenariosCmd struct{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,15 +10,20 @@ import (
 	"time"
 
 	"sluice/bench"
+	"sluice/bench/report"
 )
 
 type runCmd struct {
-	Scenario string `arg:"" enum:"${scenarios}" help:"One of ${scenarios}; see 'flood scenarios'."`
+	Scenario scenario     `arg:"" optional:"" help:"One of ${scenarios}; see 'flood scenarios'."`
+	File     scenarioFile `short:"f" placeholder:"scenario.yaml" help:"Take what is not given here from a YAML file: each flag is a key of its name, and 'scenario' the scenario's."`
+	Filed    scenario     `name:"scenario" hidden:"" help:"For files: the scenario."`
 
-	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
+	URL         []string      `name:"url" default:"ws://127.0.0.1:8080/" help:"Server, ws://host:port/path or wss://; {index} and {channel} are filled in; repeat it for several, which connections take in turns."`
 	Connections int           `short:"n" default:"1000" help:"Clients (fanout: subscribers; churn: at a time)."`
 	Rate        float64       `default:"0" help:"Dials per second; 0: as fast as they come."`
 	Procs       procs         `default:"1" help:"Processes that share the clients; auto: as many as the file limit asks for."`
+	CA          string        `name:"ca" type:"path" help:"wss: PEM file with the roots to trust, in place of the system's."`
+	TLSInsecure bool          `name:"tls-insecure" help:"wss: take any certificate."`
 	Sources     string        `help:"Local addresses, e.g. 127.0.0.1-127.0.0.32: more ports."`
 	Header      []string      `sep:"none" help:"'Name: value' for the upgrade request; repeatable."`
 	Subprotocol string        `help:"Sec-WebSocket-Protocol."`
@@ -38,7 +44,9 @@ type runCmd struct {
 	Settle      time.Duration `default:"1s" help:"connect: rest before memory is read; storm: how long to publish on when all are back."`
 	Steps       []int         `help:"connect: read the server's memory at these counts, e.g. 2000,15000."`
 	GC          string        `name:"gc" help:"connect: GET this URL before memory is read (pprof's heap?gc=1)."`
-	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate)."`
+	Messages    int           `help:"churn: messages to wait for before leaving (needs --publish-rate). connect --roll-call: to each channel, 0 is one."`
+	RollCall    bool          `help:"connect: at the end, publish to every channel, and check that every connection got it exactly once."`
+	Patience    time.Duration `default:"10s" help:"Give up when no handshake completes, or nothing of a roll call arrives, for this long."`
 
 	Slow            float64       `group:"storm, slow, drain, mix" help:"slow, mix: the share of the subscribers that stop reading; slow: 0.2 unless given."`
 	ReceiveBuffer   int           `group:"storm, slow, drain, mix" help:"slow, mix: SO_RCVBUF of those, in bytes: the smaller, the earlier the server feels it. 0: the system's."`
@@ -59,22 +67,52 @@ type runCmd struct {
 	Refusal     []string          `sep:"none" help:"A server's message with this in it, and without a payload, is a failure; repeatable."`
 	NoEcho      bool              `help:"Publishers do not get their own messages."`
 
-	PID   []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
-	JSON  bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
-	Out   string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
-	Quiet bool   `short:"q" help:"No progress on stderr."`
+	PID    []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
+	DryRun bool   `help:"Only print the plan, what this host can open, and which limit binds."`
+	JSON   bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
+	Out    string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
+	Quiet  bool   `short:"q" help:"No progress on stderr."`
+}
+
+// scenario is the name of one.
+type scenario string
+
+// UnmarshalText is for kong.
+func (s *scenario) UnmarshalText(text []byte) error {
+	for _, known := range bench.Scenarios {
+		if string(text) == known.Name {
+			*s = scenario(text)
+			return nil
+		}
+	}
+	return fmt.Errorf("must be one of %s", scenarioNames())
+}
+
+// scenario is the one that was asked for, in the file or as the argument.
+func (c *runCmd) scenario() (string, error) {
+	switch {
+	case c.Scenario == "" && c.Filed == "":
+		return "", fmt.Errorf("%w: name a scenario: one of %s", errUsage, scenarioNames())
+	case c.Scenario != "" && c.Filed != "" && c.Scenario != c.Filed:
+		return "", fmt.Errorf("%w: the argument is %s, and the file's scenario %s", errUsage, c.Scenario, c.Filed)
+	}
+	return string(cmp.Or(c.Scenario, c.Filed)), nil
 }
 
 func (c *runCmd) plan() (bench.Plan, error) {
+	name, err := c.scenario()
+	if err != nil {
+		return bench.Plan{}, err
+	}
 	p := bench.Plan{
-		Scenario: c.Scenario, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
+		Scenario: name, URLs: c.URL, Connections: c.Connections, ConnectRate: c.Rate,
 		Headers: c.Header, Subprotocol: c.Subprotocol, Channels: c.Channels, Publishers: c.Publishers,
 		Size: c.Size, Binary: c.Binary, PublishRate: c.PublishRate, Window: c.Window, API: c.API, APIKey: c.APIKey, Gather: c.Gather,
 		Duration: c.Duration, Warmup: c.Warmup, Hold: c.Hold, Settle: c.Settle, Steps: c.Steps, GC: c.GC,
-		Messages: c.Messages, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
+		Messages: c.Messages, RollCall: c.RollCall, Patience: c.Patience, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
 		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
 		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
-		Preset: c.Preset,
+		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
 		},
@@ -82,7 +120,6 @@ func (c *runCmd) plan() (bench.Plan, error) {
 	for _, to := range slices.Sorted(maps.Keys(c.Answer)) {
 		p.Dialect.Answers = append(p.Dialect.Answers, bench.Answer{To: to, Say: c.Answer[to]})
 	}
-	var err error
 	if c.Sources != "" {
 		p.Sources, err = bench.ParseSources(c.Sources)
 	}
@@ -100,6 +137,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	limits.Procs = c.Procs.of(&plan, limits)
+	if c.DryRun {
+		return dryRun(plan, limits.Procs)
+	}
 	options := bench.Options{Version: version(), Interval: 3 * time.Second, Procs: limits.Procs, Worker: workerArgs()}
 	if live.Terminal {
 		options.Interval = 200 * time.Millisecond
@@ -107,6 +147,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if !c.Quiet {
 		options.Progress = live.Show
 		fmt.Fprintln(os.Stderr, limits)
+		if limits.Crowded(plan.Connections) {
+			fmt.Fprintln(os.Stderr, "more than half of the local ports will be used, which makes connecting slow: give more --sources")
+		}
 	}
 	result, runErr := bench.Run(ctx, plan, options)
 	live.Clear()
@@ -134,4 +177,17 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return errFaulty
 	}
 	return nil
+}
+
+// dryRun prints what would be done, and how much of it this host allows.
+func dryRun(plan bench.Plan, procs int) error {
+	limits, err := bench.Prepare(&plan, procs)
+	if limits == (bench.Capacity{}) {
+		return err
+	}
+	if err := report.Plan(os.Stdout, &plan, procs); err != nil {
+		return err
+	}
+	fmt.Printf("\n%v\n", limits)
+	return err
 }

@@ -1,9 +1,8 @@
 package main
 
 import (
+	"fmt"
 	"io"
-
-	"sluice/gateway/config"
 )
 
 // checkCmd prints what is wrong with a configuration on standard output, where
@@ -19,9 +18,9 @@ func (checkCmd) Help() string {
 
 // Run is the command.
 func (c checkCmd) Run(around *surroundings) error {
-	_, problems, warnings := config.Check(c.source(around))
+	_, problems, warnings := c.loadAndWarn(around)
 	for _, w := range warnings {
-		_, _ = io.WriteString(around.stderr, "warning: "+w.String()+"\n")
+		fmt.Fprintf(around.stderr, "warning: %v\n", w)
 	}
 	if len(problems) > 0 {
 		_, _ = io.WriteString(around.stdout, problems.String())

@@ -27,6 +27,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve until SIGTERM or SIGINT."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and print its problems."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration as YAML, secrets redacted."`
+	Token   tokenCmd   `cmd:"" help:"Make and explain tokens, for development."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this host can hold, and what limits them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -71,17 +72,19 @@ type sources struct {
 }
 
 func (s sources) load(around *surroundings) (*config.Config, config.Problems) {
-	return config.Load(s.source(around))
+	cfg, problems, _ := s.loadAndWarn(around)
+	return cfg, problems
 }
 
-func (s sources) source(around *surroundings) config.Source {
-	return config.Source{
+// loadAndWarn is load, and says what is allowed but unwise.
+func (s sources) loadAndWarn(around *surroundings) (cfg *config.Config, problems, warnings config.Problems) {
+	return config.LoadAndWarn(config.Source{
 		File:   s.File,
 		Env:    around.environ,
 		Set:    s.Set,
 		Listen: s.Listen,
 		Admin:  s.Admin,
-	}
+	})
 }
 
 const environmentHelp = `Every key can also be set in the environment: SLUICE_LIMITS_MESSAGE_SIZE=1MiB, SLUICE_LISTENERS_0_ADDRESS=:8080. Order: defaults, file, environment, flags.`

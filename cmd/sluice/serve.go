@@ -39,7 +39,7 @@ func (s serveCmd) Run(around *surroundings) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	cfg, problems, warnings := config.Check(s.source(around))
+	cfg, problems, warnings := s.loadAndWarn(around)
 	if len(problems) > 0 {
 		return problemsError{problems}
 	}
@@ -52,7 +52,7 @@ func (s serveCmd) Run(around *surroundings) error {
 	v, _ := build()
 	log.Info().Str("version", v).Str("go", runtime.Version()).Str("config", s.File).Int("pid", os.Getpid()).Msg("starting")
 	for _, w := range warnings {
-		log.Warn().Str("problem", w.String()).Msg("configuration")
+		log.Warn().Str("at", w.String()).Msg("configuration")
 	}
 	prepare(cfg, log)
 

@@ -40,6 +40,11 @@ type Options struct {
 	// Disconnect closes a connection with a close code and a reason of at most
 	// 123 bytes of UTF-8; false: there is no such connection.
 	Disconnect func(id hub.ID, code uint16, reason string) bool
+	// DisconnectUser closes all connections of a user likewise, and returns how many there were.
+	DisconnectUser func(user string, code uint16, reason string) (connections int)
+	// Revoke closes the connections whose tokens fall under r, returns how many
+	// there were, and has those tokens refused from then on.
+	Revoke func(r Revocation) (connections int, err error)
 	// CheckChannel says what is wrong with a channel name, in words for the
 	// caller; nil when nothing is.
 	CheckChannel func(name string) error
@@ -80,6 +85,8 @@ func (o *Options) validate() error {
 	}
 	need("Hub", o.Hub != nil)
 	need("Disconnect", o.Disconnect != nil)
+	need("DisconnectUser", o.DisconnectUser != nil)
+	need("Revoke", o.Revoke != nil)
 	need("CheckChannel", o.CheckChannel != nil)
 	need("MessageSize", o.MessageSize != nil)
 	need("Ready", o.Ready != nil)

@@ -141,29 +141,33 @@ func decodeBatch(body []byte) (items [][]byte, p *problem) {
 	return items, p
 }
 
-// A farewell is what a disconnect asks for.
+// A farewell is what a disconnect asks for: for one connection, or all of a user's.
 type farewell struct {
 	id     hub.ID
+	user   string // "": id
 	code   uint16
 	reason string
 }
 
-// decodeDisconnect reads {"connection": id, "code": 1008, "reason": ""}.
+// decodeDisconnect reads {"connection": id or "user": id, "code": 1008, "reason": ""}.
 func decodeDisconnect(body []byte) (f farewell, p *problem) {
 	f.code = defaultCloseCode
 	p = scan(body, func(s *scanner) *problem {
-		given, p := s.object("the request", []string{"connection", "code", "reason"}, func(i int) *problem {
+		given, p := s.object("the request", []string{"connection", "user", "code", "reason"}, func(i int) (p *problem) {
 			switch i {
 			case 0:
 				return f.setID(s)
 			case 1:
+				f.user, p = s.name(`"user"`)
+				return p
+			case 2:
 				return f.setCode(s)
 			default:
 				return f.setReason(s)
 			}
 		})
-		if p == nil && given&1 == 0 {
-			return fail(invalidRequest, `the request lacks "connection"`)
+		if which := given & 3; p == nil && which != 1 && which != 2 {
+			return fail(invalidRequest, `the request must have exactly one of "connection" and "user"`)
 		}
 		return p
 	})

@@ -18,6 +18,7 @@ const (
 	notFound
 	unknownConnection
 	methodNotAllowed
+	authOff
 	requestTimeout
 	bodyTooLarge
 	messageTooLarge
@@ -27,6 +28,7 @@ const (
 	busy
 	stopping
 	notReady
+	revocationsFull
 
 	numCodes
 )
@@ -44,6 +46,7 @@ var codes = [numCodes]struct {
 	notFound:            {"not_found", http.StatusNotFound},
 	unknownConnection:   {"unknown_connection", http.StatusNotFound},
 	methodNotAllowed:    {"method_not_allowed", http.StatusMethodNotAllowed},
+	authOff:             {"auth_off", http.StatusConflict},
 	requestTimeout:      {"request_timeout", http.StatusRequestTimeout},
 	bodyTooLarge:        {"body_too_large", http.StatusRequestEntityTooLarge},
 	messageTooLarge:     {"message_too_large", http.StatusRequestEntityTooLarge},
@@ -53,6 +56,7 @@ var codes = [numCodes]struct {
 	busy:                {"busy", http.StatusServiceUnavailable},
 	stopping:            {"stopping", http.StatusServiceUnavailable},
 	notReady:            {"not_ready", http.StatusServiceUnavailable},
+	revocationsFull:     {"revocations_full", http.StatusInsufficientStorage},
 }
 
 // A problem is a call's failure as its caller sees it.

@@ -24,6 +24,13 @@ type published struct {
 
 type fakeConn struct{ hub.Conn }
 
+// knownConn is a connection with a token.
+type knownConn struct{ fakeConn }
+
+func (knownConn) Who() (string, []byte, time.Time) {
+	return "alice", []byte(`{"plan":"pro"}`), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+}
+
 func (fakeConn) RemoteAddr() string { return "192.0.2.7:4711" }
 
 // fakeHub has channels a, b and c with 1, 2 and 3 subscribers, and 2 connections.
@@ -36,6 +43,7 @@ type fakeHub struct {
 	mu        sync.Mutex
 	published []published
 	closed    []farewell
+	revoked   []Revocation
 }
 
 func (h *fakeHub) Publish(channels []string, p hub.Publication) (int, error) {
@@ -90,8 +98,25 @@ func (h *fakeHub) disconnect(id hub.ID, code uint16, reason string) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = append(h.closed, farewell{id, code, reason})
+	h.closed = append(h.closed, farewell{id, "", code, reason})
 	return id == 0xab
+}
+
+func (h *fakeHub) disconnectUser(user string, code uint16, reason string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = append(h.closed, farewell{0, user, code, reason})
+	return len(user)
+}
+
+func (h *fakeHub) revoke(r Revocation) (int, error) {
+	if h.panic {
+		panic("injected")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.revoked = append(h.revoked, r)
+	return 3, h.fail
 }
 
 type channelError string
@@ -105,7 +130,7 @@ func options(h *fakeHub) Options {
 	set := metrics.NewSet(2)
 	return Options{
 		Hub:        h,
-		Disconnect: h.disconnect,
+		Disconnect: h.disconnect, DisconnectUser: h.disconnectUser, Revoke: h.revoke,
 		CheckChannel: func(name string) error {
 			if len(name) != 1 {
 				return channelError("it must have one byte")

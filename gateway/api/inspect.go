@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -77,6 +78,17 @@ type connectionView struct {
 	Channels     []string `json:"channels"`
 	QueuedBytes  int      `json:"queued_bytes"`
 	QueuedFrames int      `json:"queued_frames"`
+
+	// What the client's token says; absent without one.
+	User    string          `json:"user,omitempty"`
+	Meta    json.RawMessage `json:"meta,omitempty"`
+	Expires string          `json:"expires,omitempty"`
+}
+
+// identified is a connection that knows who its client is.
+type identified interface {
+	// Who is zero for a client without a token.
+	Who() (user string, meta []byte, expires time.Time)
 }
 
 type connectionList struct {
@@ -105,6 +117,13 @@ func (s *Server) connections(r *http.Request) (any, *problem) {
 		}
 		if c.Conn != nil {
 			list[i].RemoteAddr = c.Conn.RemoteAddr()
+		}
+		if who, ok := c.Conn.(identified); ok {
+			user, meta, expires := who.Who()
+			list[i].User, list[i].Meta = user, meta
+			if !expires.IsZero() {
+				list[i].Expires = expires.UTC().Format(time.RFC3339)
+			}
 		}
 	}
 	// Connections come and go between the list and the count of all.

@@ -92,6 +92,7 @@ func TestDocumentedExamples(t *testing.T) {
 	s := New(o)
 	for path, schema := range map[string]string{
 		"/api/publish": "Publish", "/api/broadcast": "Broadcast", "/api/batch": "Batch", "/api/disconnect": "Disconnect",
+		"/api/revoke": "Revoke",
 	} {
 		sch := d.at(d.root, "components", "schemas", schema)
 		examples, _ := sch["examples"].([]any)
@@ -155,6 +156,14 @@ func settings() map[string]setting {
 			r.Method = http.MethodDelete
 			return plain(o, r)
 		},
+		"409": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
+			o.Revoke = func(Revocation) (int, error) { return 0, ErrAuthOff }
+			return plain(o, r)
+		},
+		"507": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
+			o.Revoke = func(Revocation) (int, error) { return 0, ErrRevocationsFull }
+			return plain(o, r)
+		},
 		"408": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
 			return plain(o, body(r, lateBody{fmt.Errorf("read: %w", os.ErrDeadlineExceeded)}))
 		},
@@ -191,7 +200,7 @@ func settings() map[string]setting {
 				t.Cleanup(trace.Stop)
 			default:
 				o.Hub = &fakeHub{panic: true}
-				o.Disconnect = o.Hub.(*fakeHub).disconnect
+				o.Disconnect, o.Revoke = o.Hub.(*fakeHub).disconnect, o.Hub.(*fakeHub).revoke
 				o.Ready = func() (bool, string) { panic("injected") }
 			}
 			return plain(o, r)
@@ -242,6 +251,7 @@ func TestEveryDocumentedStatus(t *testing.T) {
 		"/api/broadcast":  `{"channels":["a"],"text":"x"}`,
 		"/api/batch":      `{"publish":[{"channel":"a","text":"x"}]}`,
 		"/api/disconnect": `{"connection":"00000000000000ab"}`,
+		"/api/revoke":     `{"user":"alice"}`,
 	}
 	d := contract(t)
 	for path, methods := range d.at(d.root, "paths") {

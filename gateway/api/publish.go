@@ -77,11 +77,14 @@ func (s *Server) batch(body []byte) (any, *problem) {
 
 type nothing struct{}
 
-// disconnect closes one connection of this node.
+// disconnect closes one connection of this node, or all of a user's.
 func (s *Server) disconnect(body []byte) (any, *problem) {
 	f, p := decodeDisconnect(body)
 	if p != nil {
 		return nil, p
+	}
+	if f.user != "" {
+		return resultAnswer{cut{s.options.DisconnectUser(f.user, f.code, f.reason)}}, nil
 	}
 	if !s.options.Disconnect(f.id, f.code, f.reason) {
 		return nil, fail(unknownConnection, "this node has no open connection %s", f.id)

@@ -223,13 +223,16 @@ func TestDisconnect(t *testing.T) {
 		want       string
 		closed     []farewell
 	}{
-		{"defaults", `{` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, 1008, ""}}},
-		{"code and reason", `{"code":4001,"reason":"gr\u00fc\u00df",` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, 4001, "grüß"}}},
-		{"unknown", `{"connection":"00000000000000ff"}`, 404, `"code":"unknown_connection","message":"this node has no open connection 00000000000000ff"`, []farewell{{0xff, 1008, ""}}},
-		{"longest reason", `{` + id + `,"reason":"` + strings.Repeat("x", 123) + `"}`, 200, ``, []farewell{{0xab, 1008, strings.Repeat("x", 123)}}},
+		{"defaults", `{` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, "", 1008, ""}}},
+		{"code and reason", `{"code":4001,"reason":"gr\u00fc\u00df",` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, "", 4001, "grüß"}}},
+		{"unknown", `{"connection":"00000000000000ff"}`, 404, `"code":"unknown_connection","message":"this node has no open connection 00000000000000ff"`, []farewell{{0xff, "", 1008, ""}}},
+		{"longest reason", `{` + id + `,"reason":"` + strings.Repeat("x", 123) + `"}`, 200, ``, []farewell{{0xab, "", 1008, strings.Repeat("x", 123)}}},
 		{"too long a reason", `{` + id + `,"reason":"` + strings.Repeat("x", 124) + `"}`, 400, `124 bytes, of at most 123`, nil},
 		{"reason a number", `{` + id + `,"reason":1}`, 400, `\"reason\" must be a string`, nil},
-		{"no id", `{}`, 400, `lacks \"connection\"`, nil},
+		{"a user", `{"user":"alice","code":4001}`, 200, `{"result":{"connections":5}}`, []farewell{{0, "alice", 4001, ""}}},
+		{"both", `{` + id + `,"user":"alice"}`, 400, `exactly one of`, nil},
+		{"an empty user", `{"user":""}`, 400, `1 to 255 bytes`, nil},
+		{"neither", `{}`, 400, `exactly one of \"connection\" and \"user\"`, nil},
 		{"short id", `{"connection":"ab"}`, 400, `16 hexadecimal digits`, nil},
 		{"id a number", `{"connection":171}`, 400, `must be a string`, nil},
 		{"code a string", `{` + id + `,"code":"4000"}`, 400, `must be an integer`, nil},
@@ -238,7 +241,7 @@ func TestDisconnect(t *testing.T) {
 		{"code huge", `{` + id + `,"code":40000000000000000000000}`, 400, `must be an integer`, nil},
 		{"code null", `{` + id + `,"code":null}`, 400, `must be an integer`, nil},
 		{"code nothing", `{` + id + `,"code":}`, 400, `invalid_json`, nil},
-		{"unknown field", `{` + id + `,"user":"u"}`, 400, `unknown field \"user\"`, nil},
+		{"unknown field", `{` + id + `,"users":"u"}`, 400, `unknown field \"users\"`, nil},
 		{"id twice", `{` + id + `,` + id + `}`, 400, `twice`, nil},
 	}
 	for _, tt := range tests {

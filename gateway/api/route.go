@@ -28,6 +28,7 @@ func (s *Server) table() []route {
 		{path: "/api/broadcast", method: http.MethodPost, serve: s.command(s.broadcast, single)},
 		{path: "/api/batch", method: http.MethodPost, serve: s.command(s.batch, bulk)},
 		{path: "/api/disconnect", method: http.MethodPost, serve: s.command(s.disconnect, single)},
+		{path: "/api/revoke", method: http.MethodPost, serve: s.command(s.revoke, single)},
 		{path: "/api/channels", method: http.MethodGet, serve: s.query(s.channels)},
 		{path: "/api/connections", method: http.MethodGet, serve: s.query(s.connections)},
 		{path: "/api/info", method: http.MethodGet, serve: s.query(s.info)},

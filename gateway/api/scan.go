@@ -181,13 +181,16 @@ func (s *scanner) text(what string) ([]byte, *problem) {
 }
 
 // integer reads a number without fraction and exponent, of at most 9 digits.
-func (s *scanner) integer(what string) (int, *problem) {
+func (s *scanner) integer(what string) (int, *problem) { return s.whole(what, 9) }
+
+// whole is integer for at most so many digits.
+func (s *scanner) whole(what string, most int) (int, *problem) {
 	raw, p := s.value()
 	if p != nil {
 		return 0, p
 	}
 	n, err := strconv.Atoi(string(raw))
-	if err != nil || len(raw) > 9 {
+	if err != nil || len(raw) > most {
 		return 0, fail(invalidRequest, "%s must be an integer", what)
 	}
 	return n, nil

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,29 @@ func FuzzKeySet(f *testing.F) {
 			if k.ID == "" || fits(k.Algorithm, k.material) != nil {
 				t.Errorf("%+v", k)
 			}
+		}
+	})
+}
+
+// FuzzMessageToken: what is taken for a token's message has its two members and
+// no others, however it is written.
+func FuzzMessageToken(f *testing.F) {
+	f.Add([]byte(`{"type":"auth","token":"a.b.c"}`))
+	f.Add([]byte(`{ "token" : "a" , "type" : "auth" }`))
+	f.Add([]byte(`{"type":"auth","token":"a","token":"b"}`))
+	f.Add([]byte(`{"Type":"auth","token":"a"}`))
+	f.Add([]byte(`{"type":"auth","token":"a"}{}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		token, ok := MessageToken(b)
+		if ok == (token == "") {
+			t.Fatalf("%q, %v", token, ok)
+		}
+		if !ok {
+			return
+		}
+		var m map[string]any
+		if err := json.Unmarshal(b, &m); err != nil || len(m) != 2 || m["type"] != "auth" || m["token"] != token {
+			t.Errorf("%q is taken for %q", b, token)
 		}
 	})
 }

@@ -48,6 +48,19 @@ func ParseRule(s string) (Rule, error) {
 	return Rule{rulePattern, p}, nil
 }
 
+// ParseRules reads a list of rules.
+func ParseRules(list []string) ([]Rule, error) {
+	var rs []Rule
+	for _, s := range list {
+		r, err := ParseRule(s)
+		if err != nil {
+			return nil, err
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
 // Namespace is what the clients of a class of channels may do.
 type Namespace struct {
 	// Match is an exact channel name, a prefix and a trailing *, or "*".
@@ -83,9 +96,12 @@ func (p *Policy) MayPublish(id *Identity, channel string) bool {
 	return id.User != "" && ns != nil && allow(ns.Publish, id, id.Publish, channel)
 }
 
+// Covers says whether a namespace's match takes a channel in.
+func Covers(match, channel string) bool { return protocol.Match(match, channel) }
+
 func (p *Policy) find(channel string) *Namespace {
 	for i := range p.namespaces {
-		if protocol.Match(p.namespaces[i].Match, channel) {
+		if Covers(p.namespaces[i].Match, channel) {
 			return &p.namespaces[i]
 		}
 	}

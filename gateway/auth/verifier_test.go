@@ -237,3 +237,28 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("%+v", id)
 	}
 }
+
+// What a token costs the poller that verifies it.
+func BenchmarkVerify(b *testing.B) {
+	v := verifier(b, options(b))
+	m := material()
+	for _, c := range []struct {
+		kid     string
+		method  jwt.SigningMethod
+		private any
+	}{
+		{"hs", jwt.SigningMethodHS256, []byte(secret)},
+		{"rs", jwt.SigningMethodRS256, m.rsa},
+		{"es", jwt.SigningMethodES256, m.ec},
+		{"ed", jwt.SigningMethodEdDSA, m.ed},
+	} {
+		token := sign(b, c.method, c.private, map[string]any{"kid": c.kid}, claimSet(map[string]any{"channels": []string{"room.*"}}))
+		b.Run(c.method.Alg(), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := v.Verify(token, now); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

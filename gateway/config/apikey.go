@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// maxKey is the most that is read of admin.api_key_file, in bytes.
+// maxKey is the most that is read of a key's file, in bytes.
 const maxKey = 4096
 
 // adminKey reads the key's file, and checks the key wherever it came from.
@@ -23,6 +23,9 @@ func (l *loader) adminKey(c *Config) {
 			return
 		}
 		c.Admin.APIKey = NewSecret(text)
+		l.private("admin.api_key_file", c.Admin.APIKeyFile)
+	} else if !c.Admin.APIKey.IsZero() {
+		l.literal("admin.api_key", "admin.api_key_file")
 	}
 	key := c.Admin.APIKey.Reveal()
 	l.check(key != Redacted, "admin.api_key", "is what stands for a key in printed configurations, not a key")
@@ -44,7 +47,7 @@ func readKey(path string) (string, error) {
 	key := strings.TrimSpace(string(text))
 	switch {
 	case len(text) > maxKey:
-		return "", errors.New("is larger than 4KiB: a key is one line")
+		return "", errors.New("is larger than 4KiB")
 	case key == "":
 		return "", errors.New("is empty")
 	}

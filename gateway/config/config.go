@@ -21,6 +21,9 @@ type Config struct {
 	Hub Hub `yaml:"hub"`
 	// Options by class of channel. The first match decides, so the last one is "*".
 	Namespaces []Namespace `yaml:"namespaces" reload:"live"`
+	// Who may connect, and what they may do. On as soon as there is a key: then every endpoint asks
+	// for a token, and a client may do what its token and the namespaces allow, and nothing else.
+	Auth Auth `yaml:"auth"`
 	// What one client may do, and how much may wait for it.
 	Limits Limits `yaml:"limits" reload:"live"`
 	// What the node gives up, in this order, when its memory runs short.
@@ -102,6 +105,7 @@ type Endpoint struct {
 	// What clients speak: raw (the payload is the message, channels come from the URL).
 	Protocol Protocol `yaml:"protocol"`
 	// Joined when the URL names none (?channel=a&channel=b). Empty = a client that names none joins nothing.
+	// With auth on, {user} stands for the client's user id: user.{user}.
 	Channels []string `yaml:"channels"`
 	// Which channels the URL may name: exact names, or a prefix and a trailing *. Empty = none.
 	AllowChannels []string `yaml:"allow_channels"`
@@ -109,18 +113,31 @@ type Endpoint struct {
 	Publish bool `yaml:"publish"`
 	// Does the publisher get its own message?
 	EchoSelf bool `yaml:"echo_self"`
-	// One text message right after the upgrade. Empty = none.
+	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
 	Greeting string `yaml:"greeting"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.
 	// Clients that send no Origin header (they are not browsers) are always let in.
 	Origins []string `yaml:"origins" reload:"live"`
+	// Who may connect here, when auth is on.
+	Auth EndpointAuth `yaml:"auth"`
 	// The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.
 	Page string `yaml:"page"`
 	// Let clients join the read-only channel $stats, on which the node's connection
 	// count and delivery rate are published once a second. The default is false; the
 	// built-in endpoint says true, so that the demo page can show them.
 	Stats bool `yaml:"stats"`
+}
+
+// EndpointAuth is what an endpoint asks of those who connect, when auth is on.
+type EndpointAuth struct {
+	// token, or none: no token is looked at, and the endpoint serves everyone, as with auth off.
+	Mode AuthMode `yaml:"mode"`
+	// Where a token may come from here. Empty = auth.sources.
+	Sources []TokenSource `yaml:"sources"`
+	// What clients without a token may join: channels, or a part that ends in . : or / and a *.
+	// They may publish nothing. Empty = there are no such clients.
+	Anonymous []string `yaml:"anonymous"`
 }
 
 // Admin is the operators' listener.
@@ -178,6 +195,72 @@ type Namespace struct {
 	SlowConsumer SlowConsumer `yaml:"slow_consumer"`
 	// Subscribers of one channel on this node. 0 = no limit.
 	MaxSubscribers int `yaml:"max_subscribers"`
+	// Who may join, when auth is on; one of these is enough: claims (those whose token names the
+	// channel), users (whoever has a valid token), or a pattern such as user.{user} (the user
+	// itself, on those channels). Empty = nobody.
+	Subscribe []string `yaml:"subscribe"`
+	// Who may publish, when auth is on, likewise. Clients publish to channels that they joined.
+	Publish []string `yaml:"publish"`
+}
+
+// Auth is who may connect: what a token has to be, and where it may come from.
+type Auth struct {
+	// Keys that tokens are signed with, at most 64.
+	Keys []Key `yaml:"keys" reload:"live"`
+	// Keys of an identity provider, fetched in the background.
+	JWKS JWKS `yaml:"jwks"`
+	// What the claim iss of a token must be, exactly. Required when auth is on.
+	Issuer string `yaml:"issuer" reload:"live"`
+	// What the claim aud of a token must be, or contain. Required when auth is on.
+	Audience string `yaml:"audience" reload:"live"`
+	// Where a token may come from: authorization (the header Authorization: Bearer TOKEN),
+	// subprotocol (new WebSocket(url, ["sluice", "bearer.TOKEN"])), first_message (a text message
+	// {"type":"auth","token":"TOKEN"}, which renews a token, too), query (?token=TOKEN: it ends up in
+	// the logs of proxies).
+	Sources []TokenSource `yaml:"sources"`
+	// The subprotocol that the answer names when a client offers it. Browsers want one that they offered.
+	Subprotocol string `yaml:"subprotocol"`
+	// The largest token, 256B to 16KiB. limits.header_bytes bounds those in headers, too.
+	TokenBytes Size `yaml:"token_bytes" reload:"live"`
+	// How long a token may be valid, from iat to exp, 1s to 24h.
+	MaxLifetime Duration `yaml:"max_lifetime" reload:"live"`
+	// How far iat and nbf may lie in the future, for clocks that differ, at most 5m. exp has no leeway.
+	Leeway Duration `yaml:"leeway" reload:"live"`
+	// From the upgrade to the first message with a good token, 1s to 1m; above it: close 4401.
+	FirstMessageTimeout Duration `yaml:"first_message_timeout" reload:"live"`
+	// From exp to close 4401 for clients that can send a new token (first_message), at most 5m.
+	// Those that cannot are closed at exp.
+	RefreshGrace Duration `yaml:"refresh_grace" reload:"live"`
+	// Users and tokens that can be revoked at the same time, 1 to 1000000.
+	MaxRevocations int `yaml:"max_revocations"`
+}
+
+// Key is a key that tokens are signed with. One of its four texts is set.
+type Key struct {
+	// The kid of its tokens. Tokens without one are for the only key there is.
+	ID string `yaml:"id"`
+	// HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA. No default.
+	Algorithm Algorithm `yaml:"algorithm"`
+	// The secret of HS256 (at least 32 bytes), HS384 (48) or HS512 (64).
+	Secret Secret `yaml:"secret"`
+	// A file whose content, without white space around it, is the secret.
+	SecretFile string `yaml:"secret_file"`
+	// The public key of the other algorithms, or a certificate with it, as PEM.
+	PublicKey string `yaml:"public_key"`
+	// A file with the public key.
+	PublicKeyFile string `yaml:"public_key_file"`
+}
+
+// JWKS is where an identity provider shows its public keys.
+type JWKS struct {
+	// The address of the key set, https (http on loopback only). Empty = none.
+	URL string `yaml:"url"`
+	// How often it is fetched, 30s to 24h. A kid that is not there is fetched earlier, at most once in 30s.
+	Refresh Duration `yaml:"refresh"`
+	// How old a key set may become while fetches fail, refresh to 30 days; above it its tokens are refused.
+	MaxStale Duration `yaml:"max_stale"`
+	// PEM certificates that the server's certificate is checked against. Empty = the system's.
+	CAFile string `yaml:"ca_file"`
 }
 
 // Limits are what one client may do, and how much may wait for it.

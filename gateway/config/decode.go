@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"sluice/gateway/spell"
 )
 
 // maxValues bounds what one load reads, so that aliases of aliases stay cheap.
@@ -118,7 +120,7 @@ func (l *loader) unknown(at place, section reflect.Type, path, key string) {
 		l.report(at, full, "merge keys are not supported: name the keys, or alias a whole value")
 		return
 	}
-	if near := nearest(key, names(section)); near != "" {
+	if near := spell.Nearest(key, names(section)); near != "" {
 		l.report(at, full, fmt.Sprintf("unknown key, did you mean %q?", near))
 		return
 	}

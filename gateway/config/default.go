@@ -26,6 +26,18 @@ func Default() *Config {
 			Slice:      1000,
 		},
 		Namespaces: []Namespace{ns},
+		Auth: Auth{
+			Keys:                []Key{},
+			JWKS:                JWKS{Refresh: Duration(10 * time.Minute), MaxStale: day},
+			Sources:             []TokenSource{Authorization, Subprotocol},
+			Subprotocol:         "sluice",
+			TokenBytes:          4 * KiB,
+			MaxLifetime:         day,
+			Leeway:              Duration(30 * time.Second),
+			FirstMessageTimeout: Duration(5 * time.Second),
+			RefreshGrace:        Duration(25 * time.Second),
+			MaxRevocations:      100_000,
+		},
 		Limits: Limits{
 			MessageSize:                64 * KiB,
 			Fragments:                  128,
@@ -87,9 +99,10 @@ func defaultEndpoint() Endpoint {
 		Publish:       true,
 		EchoSelf:      true,
 		Origins:       []string{},
+		Auth:          EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
 	}
 }
 
 func defaultNamespace() Namespace {
-	return Namespace{SlowConsumer: Disconnect}
+	return Namespace{SlowConsumer: Disconnect, Subscribe: []string{"claims"}, Publish: []string{"claims"}}
 }

@@ -1,5 +1,7 @@
 package config
 
+import "sluice/gateway/auth"
+
 // enum is a text key with a closed set of values.
 type enum interface{ choices() []string }
 
@@ -98,3 +100,34 @@ const (
 )
 
 func (ClientHeader) choices() []string { return []string{string(XForwardedFor), string(Forwarded)} }
+
+// AuthMode is what an endpoint asks for, when auth is on.
+type AuthMode string
+
+// The modes of an endpoint.
+const (
+	AuthToken AuthMode = "token"
+	AuthNone  AuthMode = "none"
+)
+
+func (AuthMode) choices() []string { return []string{string(AuthToken), string(AuthNone)} }
+
+// TokenSource is where a token may come from.
+type TokenSource string
+
+// The sources of tokens.
+const (
+	Authorization TokenSource = "authorization"
+	Subprotocol   TokenSource = "subprotocol"
+	FirstMessage  TokenSource = "first_message"
+	Query         TokenSource = "query"
+)
+
+func (TokenSource) choices() []string {
+	return []string{string(Authorization), string(Subprotocol), string(FirstMessage), string(Query)}
+}
+
+// Algorithm is what tokens are signed with.
+type Algorithm string
+
+func (Algorithm) choices() []string { return auth.Algorithms() }

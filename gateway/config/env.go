@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"sluice/gateway/spell"
 )
 
 // envPrefix starts the name of every variable that is looked at.
@@ -100,7 +102,7 @@ func unknownVariable(name string) string {
 	for _, k := range keyPaths(reflect.TypeFor[Config](), "", "#") {
 		known = append(known, strings.ToUpper(strings.ReplaceAll(k, ".", "_")))
 	}
-	near := nearest(number.ReplaceAllString(name, "#"), known)
+	near := spell.Nearest(number.ReplaceAllString(name, "#"), known)
 	if near == "" {
 		return "unknown variable: no key has this name"
 	}

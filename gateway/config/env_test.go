@@ -51,13 +51,13 @@ hub: {shards: 2}
 				"SLUICE_NAMESPACES_1_MATCH=b", "SLUICE_NAMESPACES_0_MATCH=a",
 			}},
 			func(c *Config) any { return c.Namespaces },
-			[]Namespace{{Match: "a", SlowConsumer: Disconnect}, {Match: "b", SlowConsumer: Latest}, {Match: "*", SlowConsumer: Disconnect}},
+			[]Namespace{class("a", Disconnect, 0), class("b", Latest, 0), class("*", Disconnect, 0)},
 		},
 		{
 			"a whole section, then one of its keys",
 			Source{Set: []string{`namespaces=[{match: a, slow_consumer: latest}, {match: "*"}]`, "namespaces.0.max_subscribers=7"}},
 			func(c *Config) any { return c.Namespaces },
-			[]Namespace{{Match: "a", SlowConsumer: Latest, MaxSubscribers: 7}, {Match: "*", SlowConsumer: Disconnect}},
+			[]Namespace{class("a", Latest, 7), class("*", Disconnect, 0)},
 		},
 		{
 			"Kubernetes describes services called sluice and sluice-admin",
@@ -213,4 +213,11 @@ func TestListenerWithoutEndpoints(t *testing.T) {
 	if diff := cmp.Diff([]Endpoint{defaultEndpoint()}, c.Listeners[1].Endpoints); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// class is a namespace with these options and the defaults for the rest.
+func class(match string, slow SlowConsumer, subscribers int) Namespace {
+	ns := defaultNamespace()
+	ns.Match, ns.SlowConsumer, ns.MaxSubscribers = match, slow, subscribers
+	return ns
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +14,7 @@ const (
 	defaultFile = "../../configs/sluice.yaml"
 	configFiles = "../../configs/*.yaml"
 	readme      = "../../README.md"
+	manuals     = "../../docs/*.md"
 )
 
 // secrets lets cmp look into Secret.
@@ -42,21 +41,27 @@ func TestShippedFiles(t *testing.T) {
 	}
 }
 
-// TestReadme loads every block of YAML in the README.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile(readme)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
+// TestDocuments loads every configuration in the README and in docs/.
+func TestDocuments(t *testing.T) {
+	files, err := filepath.Glob(manuals)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line, block := range yamlBlocks(string(text)) {
-		t.Run("line "+strconv.Itoa(line), func(t *testing.T) {
-			if _, problems := load(Source{File: readme}, []byte(block)); len(problems) > 0 {
-				t.Errorf("in the block after line %d:\n%v", line, problems)
-			}
-		})
+	for _, file := range append(files, readme) {
+		if filepath.Base(file) == "flood.md" {
+			continue // its YAML is the flood's, whose tests load it
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line, block := range yamlBlocks(string(text)) {
+			t.Run(filepath.Base(file)+" line "+strconv.Itoa(line), func(t *testing.T) {
+				if _, problems := load(Source{File: file}, []byte(block)); len(problems) > 0 {
+					t.Errorf("in the block after line %d:\n%v", line, problems)
+				}
+			})
+		}
 	}
 }
 

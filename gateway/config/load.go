@@ -42,13 +42,14 @@ const maxFile = 1 << 20
 //
 // The key in admin.api_key_file is read here and becomes admin.api_key.
 func Load(s Source) (*Config, Problems) {
-	c, problems, _ := Check(s)
+	c, problems, _ := LoadAndWarn(s)
 	return c, problems
 }
 
-// Check is Load that also returns what an operator should look at, although the
-// node runs with it: a certificate that has expired, a secret that others can read.
-func Check(s Source) (c *Config, problems, warnings Problems) {
+// LoadAndWarn is Load, and says what is allowed but unwise: secrets in the
+// configuration file itself, files with secrets that others may read, a certificate
+// that has expired.
+func LoadAndWarn(s Source) (c *Config, problems, warnings Problems) {
 	var text []byte
 	if s.File != "" {
 		var err error
@@ -56,17 +57,16 @@ func Check(s Source) (c *Config, problems, warnings Problems) {
 			return nil, Problems{{File: s.File, Message: err.Error()}}, nil
 		}
 	}
-	return check(s, text)
+	return loadText(s, text)
 }
 
 // load is Load with the file's content in text.
 func load(s Source, text []byte) (*Config, Problems) {
-	c, problems, _ := check(s, text)
+	c, problems, _ := loadText(s, text)
 	return c, problems
 }
 
-// check is Check with the file's content in text.
-func check(s Source, text []byte) (c *Config, problems, warnings Problems) {
+func loadText(s Source, text []byte) (c *Config, problems, warnings Problems) {
 	l := &loader{
 		config: Default(),
 		file:   s.File,
@@ -147,12 +147,6 @@ type place struct {
 // report adds a problem of a key at a place.
 func (l *loader) report(at place, key, message string) {
 	l.problems = append(l.problems, Problem{File: at.source, Line: at.line, Col: at.col, Key: key, Message: message})
-}
-
-// warn adds a warning of a key.
-func (l *loader) warn(key, message string) {
-	key, at := l.where(key)
-	l.warnings = append(l.warnings, Problem{File: at.source, Line: at.line, Col: at.col, Key: key, Message: message})
 }
 
 // reject is report for a value that could not be taken.

@@ -51,7 +51,7 @@ namespaces: [{match: a}, {match: "*"}]
 	}
 	want := Default()
 	want.Listeners[0].Endpoints[0].Stats = false
-	want.Namespaces = []Namespace{{Match: "a", SlowConsumer: Disconnect}, {Match: "*", SlowConsumer: Disconnect}}
+	want.Namespaces = []Namespace{class("a", Disconnect, 0), class("*", Disconnect, 0)}
 	if diff := cmp.Diff(want, c, secrets); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -29,6 +29,7 @@ func (c *Config) YAML() []byte {
 	if p.Admin.APIKeyFile != "" {
 		p.Admin.APIKey = Secret{} // it came from the file
 	}
+	p.Auth.Keys = p.Auth.withoutFiles()
 	var b printer
 	b.WriteString(header)
 	b.section(reflect.ValueOf(p), "", "", true)
@@ -77,11 +78,23 @@ func (b *printer) value(v reflect.Value, indent string, comments bool) {
 			all[i] = plain(v.Index(i))
 		}
 		b.WriteString(" [" + strings.Join(all, ", ") + "]\n")
+		if isSection(v.Type().Elem()) {
+			b.form(v.Type().Elem(), indent+"  ")
+		}
 	default:
 		b.WriteByte('\n')
 		for i := range v.Len() {
 			b.section(v.Index(i), indent+"  - ", indent+"    ", comments && i == 0)
 		}
+	}
+}
+
+// form shows, in comments, what an element of an empty list looks like.
+func (b *printer) form(element reflect.Type, indent string) {
+	var p printer
+	p.section(newElement(element), "  - ", "    ", true)
+	for line := range strings.SplitSeq(strings.TrimSuffix(p.String(), "\n"), "\n") {
+		b.WriteString(indent + "#" + strings.TrimRight(line, " ") + "\n")
 	}
 }
 

@@ -31,6 +31,11 @@ func Reloaded(old, new *Config) *Config {
 	next.Guard = new.Guard
 	next.Keepalive = new.Keepalive
 	next.Log.Level = new.Log.Level
+	if old.Auth.On() == new.Auth.On() {
+		next.Auth = new.Auth
+		next.Auth.JWKS, next.Auth.Sources = old.Auth.JWKS, old.Auth.Sources
+		next.Auth.Subprotocol, next.Auth.MaxRevocations = old.Auth.Subprotocol, old.Auth.MaxRevocations
+	}
 	if len(old.Listeners) != len(new.Listeners) {
 		return &next
 	}
@@ -56,7 +61,7 @@ type reach uint8
 const (
 	marked reach = iota // to the keys that are tagged as live
 	all                 // to every key: the section is tagged
-	none                // to no key: the element is another one
+	none                // to no key: the section is another one
 )
 
 // compare calls differs with each key whose value is not the same.
@@ -65,8 +70,11 @@ func compare(a, b reflect.Value, path string, r reach, differs func(path string,
 	case isSection(a.Type()):
 		for _, f := range fields(a.Type()) {
 			below := r
-			if r == marked && f.live {
+			switch {
+			case r == marked && f.live:
 				below = all
+			case r == marked && isOther(a.Field(f.index), b.Field(f.index)):
+				below = none
 			}
 			compare(a.Field(f.index), b.Field(f.index), join(path, f.name), below, differs)
 		}
@@ -84,11 +92,14 @@ func compare(a, b reflect.Value, path string, r reach, differs func(path string,
 	}
 }
 
-// isOther says that two elements of a list do not describe the same thing.
+// isOther says that two sections do not describe the same thing.
 func isOther(a, b reflect.Value) bool {
 	switch x := a.Interface().(type) {
 	case Listener:
 		return x.Address != b.Interface().(Listener).Address
+	case Auth: // who is connected was let in on other grounds
+		y := b.Interface().(Auth)
+		return x.On() != y.On()
 	case Endpoint:
 		return x.Path != b.Interface().(Endpoint).Path
 	}

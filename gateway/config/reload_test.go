@@ -38,6 +38,14 @@ func TestChanges(t *testing.T) {
 			[]string{"listeners.0.endpoints.0.path", "listeners.0.endpoints.0.origins"},
 		},
 		{"the key", []string{"admin.api_key=k"}, nil, []string{"admin.api_key"}},
+		{
+			"auth is switched on: who is connected was let in without",
+			[]string{"auth.keys.0={algorithm: HS256, secret: " + testSecret + "}", "auth.issuer=i", "auth.audience=a"},
+			nil,
+			[]string{"auth.keys", "auth.issuer", "auth.audience"},
+		},
+		{"rules", []string{"namespaces.0.subscribe=users"}, []string{"namespaces.0.subscribe"}, nil},
+		{"who may connect", []string{"listeners.0.endpoints.0.auth.mode=none"}, nil, []string{"listeners.0.endpoints.0.auth.mode"}},
 		{"both kinds", []string{"hub.shards=2", "log.level=warn", "drain.delay=1s"}, []string{"log.level"}, []string{"hub.shards", "drain.delay"}},
 	}
 	for _, tt := range tests {
@@ -76,5 +84,29 @@ func TestChangesEmptyLists(t *testing.T) {
 	}
 	if diff := cmp.Diff(a, b, secrets, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+const testSecret = "0k8Zq2vXw9LrT5nYb7HcJd3FmGs6PaEu1iOe4WtRyUx"
+
+// TestChangesOfAuth: keys and what tokens have to be are taken over while auth
+// stays on; where tokens and key sets come from is not.
+func TestChangesOfAuth(t *testing.T) {
+	set := []string{"auth.keys.0={algorithm: HS256, secret: " + testSecret + "}", "auth.issuer=i", "auth.audience=a"}
+	now, problems := Load(Source{Set: set})
+	next, problems2 := Load(Source{Set: append(set, "auth.keys.0.secret=x"+testSecret, "auth.leeway=1s", "auth.sources=query", "auth.jwks.refresh=1h")})
+	if len(problems)+len(problems2) > 0 {
+		t.Fatal(problems, problems2)
+	}
+	live, restart := Changes(now, next)
+	if diff := cmp.Diff([][]string{{"auth.keys.0.secret", "auth.leeway"}, {"auth.jwks.refresh", "auth.sources"}}, [][]string{live, restart}); diff != "" {
+		t.Fatalf("live, restart (-want +got):\n%s", diff)
+	}
+	reloaded := Reloaded(now, next)
+	if live, _ := Changes(reloaded, next); len(live) > 0 {
+		t.Errorf("the reload left %v", live)
+	}
+	if _, restart := Changes(now, reloaded); len(restart) > 0 {
+		t.Errorf("the reload took %v", restart)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"sluice/gateway/spell"
 )
 
 const noValue = "has no value: give it one, or leave the key out"
@@ -74,7 +76,7 @@ func oneOf(n *yaml.Node, v reflect.Value, choices []string) string {
 		m += "one of "
 	}
 	m += strings.Join(choices, ", ") + ", not " + describe(n)
-	if near := nearest(n.Value, choices); near != "" {
+	if near := spell.Nearest(n.Value, choices); near != "" {
 		m += fmt.Sprintf(", did you mean %q?", near)
 	}
 	return m

@@ -65,6 +65,7 @@ func (l *loader) validate() {
 	l.listeners(c)
 	l.admin(c)
 	l.namespaces(c)
+	l.auth(c)
 
 	between(l, "engine.pollers", c.Engine.Pollers, 0, 1024)
 	between(l, "engine.read_buffer", c.Engine.ReadBuffer, KiB, 16*MiB)
@@ -161,6 +162,8 @@ func (l *loader) namespaces(c *Config) {
 			}
 		}
 		between(l, join(key, "max_subscribers"), ns.MaxSubscribers, 0, 100*large)
+		l.rules(join(key, "subscribe"), ns.Subscribe)
+		l.rules(join(key, "publish"), ns.Publish)
 	}
 	last := len(c.Namespaces) - 1
 	if last < 0 || c.Namespaces[last].Match != "*" && !slices.ContainsFunc(c.Namespaces, func(n Namespace) bool { return n.Match == "*" }) {

@@ -60,7 +60,7 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 	channels := join(key, "channels")
 	seen := map[string]int{}
 	for i, name := range e.Channels {
-		m := channelProblem(name, limits.ChannelNameBytes)
+		m := l.ownProblem(e, name, limits.ChannelNameBytes)
 		l.check(m == "", item(channels, i), m, "limits.channel_name_bytes")
 		if first, twice := seen[name]; twice {
 			l.check(false, item(channels, i), fmt.Sprintf("%s is listed already, at channels.%d", show(name), first))
@@ -79,6 +79,7 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 		m := originProblem(origin)
 		l.check(m == "", item(join(key, "origins"), i), m)
 	}
+	l.endpointAuth(e, join(key, "auth"))
 	between(l, join(key, "greeting"), Size(len(e.Greeting)), 0, 64*KiB)
 	between(l, join(key, "page"), Size(len(e.Page)), 0, MiB)
 }

@@ -52,7 +52,7 @@ func (l *loader) certificate(c Certificate, key string) {
 	if m := certs.Validity(pair, time.Now()); m != "" {
 		l.warn(certFile, show(c.CertFile)+" "+m)
 	}
-	l.secretFile(keyFile, c.KeyFile)
+	l.private(keyFile, c.KeyFile)
 }
 
 // clientAuth checks what is asked of clients.
@@ -84,14 +84,7 @@ func (l *loader) ticketKeys(n TLS, key string) {
 			l.check(false, item(files, i), show(f)+" "+err.Error())
 			continue
 		}
-		l.secretFile(item(files, i), f)
-	}
-}
-
-// secretFile warns of a file that others can read.
-func (l *loader) secretFile(key, file string) {
-	if m := certs.Exposed(file); m != "" {
-		l.warn(key, show(file)+" "+m)
+		l.private(item(files, i), f)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 
+	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 )
 
@@ -231,6 +232,18 @@ func (e *Edge) admitAddress(ip netip.Addr) (o *owner, why metrics.HandshakeFailu
 		return nil, 0, true
 	}
 	return e.addresses.enter(ip, l, e.now())
+}
+
+// AuthFailed notes that the client of an open connection, or of one in its
+// handshake, failed to authenticate. Any goroutine may call it.
+func (e *Edge) AuthFailed(c hub.Conn) {
+	l := e.settings.Load().Address
+	if l.FailuresPerMinute <= 0 {
+		return
+	}
+	if ap, err := netip.ParseAddrPort(c.RemoteAddr()); err == nil {
+		e.addresses.failed(ap.Addr(), l, e.now())
+	}
 }
 
 // peer is the address at the other end of a socket; the zero Addr when it has left.

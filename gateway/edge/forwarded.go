@@ -94,7 +94,7 @@ func (c *conn) identify(req *ws.Request) bool {
 		client = netip.AddrPortFrom(ip, 0)
 	}
 	if why, ok := c.from(client); !ok {
-		c.turnAway(why)
+		c.crowded(why)
 		return false
 	}
 	return true

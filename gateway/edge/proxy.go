@@ -65,7 +65,7 @@ func (c *conn) proxied(b []byte) []byte {
 	op.gathered = nil
 	if client.IsValid() {
 		if why, ok := c.from(client); !ok {
-			c.turnAway(why)
+			c.crowded(why)
 			return nil
 		}
 	}
@@ -84,8 +84,8 @@ func (c *conn) fail(why metrics.HandshakeFailure) {
 	c.Abort()
 }
 
-// turnAway refuses a client whose address is known by now, with an answer where it can read one.
-func (c *conn) turnAway(why metrics.HandshakeFailure) {
+// crowded refuses a client whose address is known by now, with an answer where it can read one.
+func (c *conn) crowded(why metrics.HandshakeFailure) {
 	if op := c.opening; op.listener.secure != nil && op.stage.Load() != stageRequest {
 		c.fail(why)
 		return

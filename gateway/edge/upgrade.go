@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -107,13 +108,9 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 		c.answer(403, "text/plain; charset=utf-8", []byte("403: this origin may not connect (see the endpoint's origins)\n"), "", metrics.HandshakeOrigin)
 		return false
 	}
-	channels, err := ep.Session.Admit(req.RawQuery)
+	adm, subprotocol, err := ep.Session.Enter(req, c.opening.outer)
 	if err != nil {
-		status := 403
-		if errors.Is(err, session.ErrSubscriptions) {
-			status = 400
-		}
-		c.answer(status, "text/plain; charset=utf-8", []byte(strconv.Itoa(status)+": "+err.Error()+"\n"), "", metrics.HandshakeChannel)
+		c.turnAway(ep, err)
 		return false
 	}
 	e := c.edge()
@@ -124,12 +121,28 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	outer := c.opening.outer
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
-	first := append(ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, ""), ep.Greeting...)
-	c.Open(ep.Session, outer, channels, first) // from here on only the shard sends
+	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol)
+	c.Open(ep.Session, outer, adm, adm.Greet(first, ep.Greeting)) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}
 	return false
+}
+
+// turnAway answers an upgrade that the session refuses.
+func (c *conn) turnAway(ep *Endpoint, err error) {
+	status, text, headers, why := 403, strings.TrimPrefix(err.Error(), "session: "), "", metrics.HandshakeChannel
+	switch {
+	case errors.Is(err, session.ErrSubscriptions):
+		status = 400
+	case errors.Is(err, session.ErrForbidden):
+		why = metrics.HandshakeForbidden
+	case errors.Is(err, session.ErrUnauthorized):
+		// RFC 9110 section 11.6.1 wants a challenge; what was wrong is not told.
+		status, text, headers = 401, ep.Session.Auth.WhatIsNeeded(), "WWW-Authenticate: Bearer realm=\"sluice\"\r\n"
+		why = metrics.HandshakeUnauthorized
+	}
+	c.answer(status, "text/plain; charset=utf-8", []byte(strconv.Itoa(status)+": "+text+"\n"), headers, why)
 }
 
 // reject answers a request that is not one.

@@ -59,6 +59,9 @@ func (sh *shard) lastWords(s *Subscriber, f *Frame, reason metrics.CloseReason) 
 	s.flags |= flagClosing
 	sh.goodbyes.Add(1)
 	s.reason = uint8(reason)
+	if reason != metrics.CloseDrain {
+		s.state.Or(stateMuted)
+	}
 	if s.out == nil && s.flags&flagHeld == 0 {
 		s.conn.Send(f.bytes)
 		s.conn.Finish()

@@ -3,6 +3,8 @@ package hub
 import (
 	"sync"
 	"sync/atomic"
+
+	"sluice/gateway/metrics"
 )
 
 // itemKind says what an inbox item asks of the shard.
@@ -20,6 +22,7 @@ const (
 	itemDetach                      // sub's connection has ended
 	itemTick                        // the hub's time moved on
 	itemDrain                       // close n connections for the node's shutdown
+	itemEnd                         // sub ends in n ticks, for reason
 	itemCall                        // do runs on the shard's goroutine
 )
 
@@ -28,6 +31,7 @@ const (
 type item struct {
 	kind    itemKind
 	variant Variant
+	reason  metrics.CloseReason
 	n       uint32
 	sub     *Subscriber
 	ch      *channel

@@ -19,6 +19,7 @@ func (sh *shard) tick() {
 	set := sh.hub.settings.Load()
 	ping, timeout := ticks(set.PingInterval), ticks(set.Timeout)
 	for _, c := range sh.slots.all() {
+		sh.endDue(c, now)
 		for i := now % sweepEvery; i < chunkSize; i += sweepEvery {
 			silent := now - c.seen[i].Load()
 			if int32(silent) <= 0 { // free slots look silent, too: subs tells

@@ -174,6 +174,8 @@ func (sh *shard) apply(it *item) {
 		sh.tick()
 	case itemDrain:
 		sh.drain(int(it.n))
+	case itemEnd:
+		sh.setEnd(it.sub, it.n, it.reason)
 	case itemCall:
 		it.do()
 	}

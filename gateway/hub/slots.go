@@ -16,6 +16,7 @@ type chunk struct {
 	gen    [chunkSize]atomic.Uint32 // how often the slot was used before, 24 bits
 	pinged [chunkSize]uint32        // tick of the last ping; owned by the shard's goroutine
 	subs   [chunkSize]*Subscriber   // owned by the shard's goroutine
+	ends   *[chunkSize]end          // owned by the shard's goroutine; nil while nobody in the chunk has one
 }
 
 // slots hands out a shard's slots.
@@ -50,6 +51,9 @@ func (p *slots) put(c *chunk, slot uint32) {
 	i := slot % chunkSize
 	c.subs[i] = nil
 	c.pinged[i] = 0
+	if c.ends != nil {
+		c.ends[i] = end{}
+	}
 	c.gen[i].Store((c.gen[i].Load() + 1) & maxGen)
 	p.mu.Lock()
 	p.free = append(p.free, slot)

@@ -42,6 +42,7 @@ const (
 	stateStalled // in the shard's list of those for whom something waits
 	stateMoved   // the socket has taken something since the shard looked last
 	stateWaiting // the shard wants to hear when queued is low again
+	stateMuted   // the node has ended the conversation: what the client still sends is not heard
 	oneReply     // from here on a count of replies, up to maxReplies
 )
 
@@ -97,6 +98,15 @@ func (s *Subscriber) Attached() bool { return s.shard != nil }
 func (s *Subscriber) ID() ID {
 	return makeID(s.shard.id, s.slot, s.chunk.gen[s.slot%chunkSize].Load())
 }
+
+// Muted says that the node has ended the conversation, and not for its own
+// shutdown: what the peer still sends does not count.
+//
+// hot: called for every message.
+func (s *Subscriber) Muted() bool { return s.state.Load()&stateMuted != 0 }
+
+// Conn is the connection that was attached.
+func (s *Subscriber) Conn() Conn { return s.conn }
 
 // Touch notes a sign of life of the peer.
 //

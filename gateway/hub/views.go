@@ -100,6 +100,50 @@ func (h *Hub) Disconnect(id ID, frame []byte) (found bool) {
 	return found
 }
 
+// CloseIf closes the open connections that match, with an encoded close frame
+// (nil: the codec's for the reason), and returns how many they were. match is
+// called on the shards' goroutines, for a chunk of connections at a time, so
+// that messages are delivered in between. It must not block. Connections that
+// attach meanwhile may be missed.
+func (h *Hub) CloseIf(match func(Conn) bool, frame []byte, reason metrics.CloseReason) (n int) {
+	var f *Frame
+	if frame != nil {
+		f = NewFrame(frame)
+	}
+	h.each(func(sh *shard, s *Subscriber) {
+		if match(s.conn) {
+			n++
+			sh.close(s, f, reason)
+		}
+	})
+	return n
+}
+
+// Each calls f with every open connection, as CloseIf calls match.
+func (h *Hub) Each(f func(Conn)) { h.each(func(_ *shard, s *Subscriber) { f(s.conn) }) }
+
+func (h *Hub) each(f func(*shard, *Subscriber)) {
+	for _, sh := range h.shards {
+		for i := 0; ; i++ {
+			more := false
+			sh.call(func() {
+				chunks := sh.slots.all()
+				if more = i < len(chunks); !more {
+					return
+				}
+				for _, s := range chunks[i].subs {
+					if s != nil && s.flags&(flagClosing|flagDoomed|flagGone) == 0 {
+						f(sh, s)
+					}
+				}
+			})
+			if !more {
+				break
+			}
+		}
+	}
+}
+
 // call runs f on the shard's goroutine and waits for it. After Stop, f may not run.
 func (sh *shard) call(f func()) {
 	done := make(chan struct{})

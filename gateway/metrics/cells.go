@@ -29,7 +29,7 @@ const (
 	DropNodeQueue
 	// DropRateLimit: the sender was above limits.messages_per_second.
 	DropRateLimit
-	// DropNotAllowed: the endpoint does not let clients publish.
+	// DropNotAllowed: the sender may not publish: its endpoint or its token says so, or the node has closed its connection.
 	DropNotAllowed
 	// DropConnectionLost: the connection ended while messages were waiting for it.
 	DropConnectionLost
@@ -73,6 +73,8 @@ const (
 	CloseUnauthorized
 	// CloseExpired: the token's time was over, and no new one came.
 	CloseExpired
+	// CloseForbidden: the client did what its token does not allow.
+	CloseForbidden
 	// CloseRevoked: the token, or all of the user's, was revoked.
 	CloseRevoked
 

@@ -32,6 +32,7 @@ var (
 		ClosePanic:          "panic",
 		CloseUnauthorized:   "unauthorized",
 		CloseExpired:        "expired",
+		CloseForbidden:      "forbidden",
 		CloseRevoked:        "revoked",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{

@@ -49,7 +49,11 @@ func TestFeedAllocs(t *testing.T) {
 	} {
 		ep := &Endpoint{Hub: h, Cell: set.Edge(), Publish: c.publish, EchoSelf: true, Channels: []string{c.name}, Limits: limits}
 		s := &sink{sent: make(chan struct{}, 1)}
-		s.Open(ep, s, &ep.Channels, nil)
+		adm, err := ep.Admit("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Open(ep, s, adm, nil)
 		whole := masked(ws.Text, "a message of a usual length, that is to say some sixty bytes")
 		b := make([]byte, len(whole))
 		if got := testing.AllocsPerRun(1000, func() {

@@ -9,6 +9,15 @@ import (
 // RawVariant is the raw protocol's place in Codecs.
 const RawVariant hub.Variant = 0
 
+// Close codes of ours, after the HTTP status that means the same (RFC 6455
+// section 7.4.2 leaves 4000 to 4999 to applications).
+const (
+	// CodeUnauthorized: come back with a good token.
+	CodeUnauthorized ws.CloseCode = 4401
+	// CodeForbidden: the token does not allow what was asked for.
+	CodeForbidden ws.CloseCode = 4403
+)
+
 // Codecs are how the hub speaks to sessions, by variant.
 func Codecs() []hub.Codec { return []hub.Codec{RawVariant: raw()} }
 
@@ -47,6 +56,14 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 		return ws.MessageTooBig, ""
 	case metrics.CloseRateLimit, metrics.CloseByteRate, metrics.CloseControlRate, metrics.CloseMessageTimeout, metrics.CloseAPI:
 		return ws.PolicyViolation, ""
+	case metrics.CloseUnauthorized:
+		return CodeUnauthorized, "a valid token is needed"
+	case metrics.CloseExpired:
+		return CodeUnauthorized, "token expired"
+	case metrics.CloseRevoked:
+		return CodeUnauthorized, "token revoked"
+	case metrics.CloseForbidden:
+		return CodeForbidden, "not allowed"
 	case metrics.CloseProtocol:
 		return ws.ProtocolError, ""
 	case metrics.ClosePanic:

@@ -6,13 +6,11 @@
 package session
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
-	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
 )
 
@@ -33,10 +31,14 @@ type Endpoint struct {
 	// Stats: may clients join the node's own channel of figures.
 	Stats bool
 
+	// Auth asks clients who they are; nil: the endpoint serves everyone.
+	Auth *Gate
+
 	// Limits may be replaced while sessions run. Shared by all endpoints.
 	Limits *atomic.Pointer[Limits]
 
 	admitted admissions
+	asked    admissions // of clients with tokens: what their queries name, and nothing about what they may
 }
 
 // Limits are what one client may do.
@@ -68,8 +70,10 @@ type Session struct {
 	hub.Subscriber
 
 	// Static after Open.
-	ep       *Endpoint
-	channels *[]string // what the client sends is published to these; the endpoint's own slice where the URL named none
+	ep *Endpoint
+
+	// Shared. Replaced by the poller when the client says who it is, and when the policy changes.
+	admission atomic.Pointer[Admission]
 
 	// Owned by the poller.
 	parser    ws.Parser
@@ -81,28 +85,29 @@ type Session struct {
 	published bool
 }
 
-// Open makes the handshaked connection a subscriber of the channels, which
-// Admit returned. From now on only the hub writes to conn: first the bytes
+// Open makes the handshaked connection a subscriber of the channels that it
+// was admitted to. From now on only the hub writes to conn: first the bytes
 // that complete the handshake, which it keeps. By then the client is
 // subscribed: what is published once it has seen them reaches it.
-func (s *Session) Open(ep *Endpoint, conn hub.Conn, channels *[]string, first []byte) {
-	s.ep, s.channels = ep, channels
+func (s *Session) Open(ep *Endpoint, conn hub.Conn, adm *Admission, first []byte) {
+	s.ep = ep
+	s.admission.Store(adm)
 	s.Hold()
 	ep.Hub.Attach(&s.Subscriber, conn, ep.Variant)
 	var err error
-	for _, name := range *channels {
+	for _, name := range adm.Channels {
 		if err = ep.Hub.Subscribe(&s.Subscriber, name); err != nil {
 			break
 		}
 	}
 	s.Begin(first)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
-		return
-	}
-	if slices.Contains(*channels, protocol.StatsChannel) { // read-only
-		rest := slices.DeleteFunc(slices.Clone(*channels), func(name string) bool { return name == protocol.StatsChannel })
-		s.channels = &rest
+	case adm.pending != nil:
+		s.EndIn(ep.Auth.Authority.Load().FirstMessage, metrics.CloseUnauthorized)
+	case adm.id != nil:
+		s.watch(adm.id)
 	}
 }
 
@@ -119,8 +124,16 @@ func (s *Session) Feed(b []byte) (published bool) {
 	if limits.BytesPerSecond > 0 && !s.closing && !s.withinByteRate(limits, len(b)) {
 		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate)
 	}
+	waiting := s.admission.Load().pending
+	if waiting != nil {
+		waiting.heard += len(b)
+	}
 	for !s.closing {
-		m, rest, err := s.parser.Next(&limits.Rules, b)
+		rules := &limits.Rules
+		if waiting != nil {
+			rules = &waiting.rules
+		}
+		m, rest, err := s.parser.Next(rules, b)
 		if err != nil {
 			s.broken(err)
 			break
@@ -130,6 +143,12 @@ func (s *Session) Feed(b []byte) (published bool) {
 		}
 		b = rest
 		s.handle(limits, m)
+		if waiting != nil {
+			waiting = s.admission.Load().pending
+		}
+	}
+	if waiting != nil && waiting.heard > maxEarly && !s.closing {
+		s.endFor(metrics.CloseUnauthorized)
 	}
 	if s.parser.Unfinished() && !s.closing && limits.MessageTimeout > 0 &&
 		time.Duration(s.parser.Age(s.ep.Hub.Now()))*hub.TickInterval > limits.MessageTimeout {
@@ -168,11 +187,26 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 		s.end(ws.PolicyViolation, "too many messages", metrics.CloseRateLimit)
 		return
 	}
-	if !s.ep.Publish {
+	adm := s.admission.Load()
+	if adm.pending != nil {
+		s.identify(m, adm.pending)
+		return
+	}
+	if adm.id != nil && s.ep.Auth.Sources&FromFirstMessage != 0 {
+		if token, ok := tokenOf(m); ok {
+			s.renew(token)
+			return
+		}
+	}
+	if !s.ep.Publish || s.Muted() {
 		s.ep.Cell.Drops[metrics.DropNotAllowed].Add(1)
 		return
 	}
-	if len(*s.channels) == 0 {
+	if len(adm.publish) == 0 {
+		if adm.id != nil && len(adm.Channels) > 0 {
+			s.ep.Cell.Drops[metrics.DropNotAllowed].Add(1)
+			s.forbid(adm.id, errPublish)
+		}
 		return
 	}
 	p := hub.Publication{Payload: m.Payload, Binary: m.Opcode == ws.Binary}
@@ -180,7 +214,7 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 		p.Except = &s.Subscriber
 	}
 	// What the hub refuses it has counted; the raw protocol has no way to tell.
-	_, _ = s.ep.Hub.Publish(*s.channels, p)
+	_, _ = s.ep.Hub.Publish(adm.publish, p)
 	s.published = true
 }
 

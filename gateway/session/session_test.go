@@ -244,6 +244,7 @@ func TestL1ByteRate(t *testing.T) {
 			t.Errorf("%d messages came back, want 10", n)
 		}
 		time.Sleep(2 * hub.TickInterval)
+		synctest.Wait()
 		c.send(ws.Binary, strings.Repeat("x", 150))
 		c.check(frame{ws.Binary, strings.Repeat("x", 150)})
 		c.send(ws.Binary, strings.Repeat("x", 50))

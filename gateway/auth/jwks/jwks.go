@@ -4,6 +4,8 @@ package jwks
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +40,8 @@ type Options struct {
 	Refresh time.Duration
 	// MaxStale is how old a set may become when fetches fail; after that it has no keys.
 	MaxStale time.Duration
+	// CAs are what the server's certificate is checked against; nil: the system's.
+	CAs *x509.CertPool
 	// Client fetches; nil: one of the Source's own, which follows no redirects and uses no proxy.
 	Client  *http.Client
 	Metrics *metrics.Cell
@@ -50,6 +54,7 @@ type Source struct {
 	o       Options
 	started time.Time
 	wanted  chan struct{} // a kid was asked for that is not there
+	tried   chan struct{} // closed when the first fetch has ended
 
 	set atomic.Pointer[set]
 }
@@ -82,19 +87,20 @@ func loopback(host string) bool {
 // New returns a source that has no keys before Run has fetched them.
 func New(o Options) *Source {
 	if o.Client == nil {
-		o.Client = client()
+		o.Client = client(o.CAs)
 	}
 	o.Refresh = max(o.Refresh, minPause)
-	return &Source{o: o, started: time.Now(), wanted: make(chan struct{}, 1)}
+	return &Source{o: o, started: time.Now(), wanted: make(chan struct{}, 1), tried: make(chan struct{})}
 }
 
 // client follows nobody elsewhere, and holds nothing open between fetches.
-func client() *http.Client {
+func client(cas *x509.CertPool) *http.Client {
 	return &http.Client{
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: fetchTimeout}).DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: cas},
 			TLSHandshakeTimeout:    fetchTimeout,
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 16 << 10,
@@ -126,10 +132,13 @@ func (s *Source) Age() time.Duration {
 }
 
 // Run fetches until ctx is done: at once, every Refresh, and when a kid is
-// missing, but never twice within minPause.
+// missing, but never twice within minPause. It is called once.
 func (s *Source) Run(ctx context.Context) {
-	for {
+	for first := true; ; first = false {
 		err := s.Fetch(ctx)
+		if first {
+			close(s.tried)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -148,6 +157,9 @@ func (s *Source) Run(ctx context.Context) {
 		}
 	}
 }
+
+// Tried is closed when Run's first fetch has ended, well or not.
+func (s *Source) Tried() <-chan struct{} { return s.tried }
 
 // pause waits for d, or for early if that comes first; false: ctx is done.
 func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {

@@ -140,18 +140,6 @@ func Validity(c *tls.Certificate, now time.Time) string {
 	}
 }
 
-// Exposed says what is wrong with the mode of a file that holds a secret, or nothing.
-func Exposed(file string) string {
-	info, err := os.Stat(file)
-	if err != nil {
-		return ""
-	}
-	if mode := info.Mode().Perm(); mode&^0o640 != 0 {
-		return fmt.Sprintf("has mode %04o, so that others than its owner and group get at a secret: chmod 640 or less", mode)
-	}
-	return ""
-}
-
 // read returns a file's content. The error does not repeat the path.
 func read(file string) ([]byte, error) {
 	f, err := os.Open(file)

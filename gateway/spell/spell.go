@@ -1,9 +1,13 @@
-package config
+// Package spell finds the name that is meant by one that is not known.
+package spell
 
-// nearest returns the known name that word is most likely a misspelling of, or
+// longest is the length in bytes above which a word is nobody's misspelling.
+const longest = 256
+
+// Nearest returns the known name that word is most likely a misspelling of, or
 // "" when none is near: at most one edit for every three letters.
-func nearest(word string, known []string) string {
-	if len(word) > 4*clipped {
+func Nearest(word string, known []string) string {
+	if len(word) > longest {
 		return ""
 	}
 	best, bestDistance := "", len(word)/3+1
