@@ -80,7 +80,10 @@ func newSecure(o *TLS) (*secure, error) {
 		s.maxHello = maxHelloWithCerts
 	}
 	s.handshakes.init(o.MaxHandshakes)
-	return s, s.load()
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // load reads the files, and replaces what is in use if all of them are good.

@@ -18,7 +18,6 @@ type foreign struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	updates chan struct{} // one for each update that it has sent; closed when it ends
-	once    sync.Once
 }
 
 func (r *tlsRig) foreign(t *testing.T) *foreign {

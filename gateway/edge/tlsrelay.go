@@ -64,8 +64,8 @@ func (r *relay) give(b []byte) (what given, all []byte) {
 	case r.handed:
 		all = b
 		if len(r.in) > 0 {
-			all = append(r.in, b...)
-			r.in = nil
+			r.in = append(r.in, b...)
+			all, r.in = r.in, nil
 		}
 		return givenBack, all
 	}
