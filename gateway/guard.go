@@ -210,11 +210,12 @@ func readMemory() memory {
 
 // newGuard guards g.
 func (g *Gateway) newGuard(log zerolog.Logger) *memoryGuard {
-	return &memoryGuard{log: log, cell: g.metrics.Edge(), read: readMemory, collect: collect, node: parts{g}}
+	return &memoryGuard{log: log, cell: g.metrics.Edge(), read: readMemory, collect: g.collect, node: parts{g}}
 }
 
 // collect collects twice: buffers that wait in a pool survive the first time.
-func collect() {
+func (g *Gateway) collect() {
+	g.edge.Forget()
 	runtime.GC()
 	runtime.GC()
 }

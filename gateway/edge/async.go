@@ -30,6 +30,10 @@ func asyncOf(engine *nbio.Engine) asyncCalls {
 	return asyncCalls{(*sync.Mutex)(mu.Addr().UnsafePointer()), (*[]func())(list.Addr().UnsafePointer())}
 }
 
+// Forget lets go of connections that have ended; the edge does so ten times a
+// second. Whoever is about to judge how much memory is in use calls it first.
+func (e *Edge) Forget() { asyncOf(e.engine).forget() }
+
 // forget lets go of the calls that were made, when none is under way.
 func (a asyncCalls) forget() {
 	if a.mu == nil {

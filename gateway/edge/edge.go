@@ -270,7 +270,6 @@ func (e *Edge) now() int64 { return time.Since(e.start).Milliseconds() }
 // clock ends handshakes that take too long.
 func (e *Edge) clock() {
 	defer e.wg.Done()
-	async := asyncOf(e.engine)
 	t := time.NewTicker(handshakeGrain)
 	defer t.Stop()
 	for {
@@ -279,7 +278,7 @@ func (e *Edge) clock() {
 			return
 		case <-t.C:
 			e.expire()
-			async.forget()
+			e.Forget()
 		}
 	}
 }
