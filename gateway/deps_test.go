@@ -285,3 +285,26 @@ func listImports(t *testing.T) map[string][]string {
 	}
 	return graph
 }
+
+// Nothing that is linked into the commands is llib's fork of crypto/tls, so no
+// path that takes connections can lead there: nbio's package with the event loop
+// does not import it, and the fences keep the others of nbio's out.
+func TestNoForkOfTLS(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	for _, want := range []string{"crypto/tls", "github.com/lesismal/nbio"} {
+		if !slices.Contains(deps, want) {
+			t.Errorf("%s is not linked: this test looks at something else", want)
+		}
+	}
+	for _, dep := range deps {
+		if match("github.com/lesismal/llib/...", dep) {
+			t.Errorf("%s is linked", dep)
+		}
+	}
+}

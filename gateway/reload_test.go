@@ -57,7 +57,7 @@ func TestReload(t *testing.T) {
 	if got := n.status(t, "/", "https://app.example"); got != 101 {
 		t.Errorf("an origin of the new list: %d", got)
 	}
-	if got := n.status(t, "/", "http://"+n.Addresses()[0]); got != 403 {
+	if got := n.status(t, "/", public("http", n.Addresses()[0])); got != 403 {
 		t.Errorf("the same host, which the new list does not have: %d", got)
 	}
 	if got := n.status(t, "/?channel=a&channel=b", ""); got != 400 {
@@ -80,7 +80,7 @@ func (n *node) status(t *testing.T, target, origin string) int {
 	if origin != "" {
 		header.Set("Origin", origin)
 	}
-	c, resp, err := websocket.Dial(within(t), "ws://"+n.Addresses()[0]+target, &websocket.DialOptions{HTTPClient: web, HTTPHeader: header})
+	c, resp, err := websocket.Dial(within(t), public("ws", n.Addresses()[0])+target, &websocket.DialOptions{HTTPClient: web, HTTPHeader: header})
 	if resp == nil {
 		t.Fatal(err)
 	}

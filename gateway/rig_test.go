@@ -26,6 +26,7 @@ func testConfig() *config.Config {
 	cfg.Admin.Address = "127.0.0.1:0"
 	cfg.Drain.Period = 0
 	cfg.Drain.Timeout = config.Duration(10 * time.Second)
+	encrypt(cfg)
 	return cfg
 }
 
@@ -87,7 +88,7 @@ func within(t testing.TB) context.Context {
 }
 
 // web is an HTTP client that keeps no connections.
-var web = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+var web = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust()}}
 
 // dial opens a WebSocket and closes it when the test ends.
 func (n *node) dial(ctx context.Context, t testing.TB, target string) *websocket.Conn {
@@ -101,7 +102,7 @@ func (n *node) dial(ctx context.Context, t testing.TB, target string) *websocket
 }
 
 func dial(ctx context.Context, address, target string) (*websocket.Conn, error) {
-	c, resp, err := websocket.Dial(ctx, "ws://"+address+target, &websocket.DialOptions{HTTPClient: web})
+	c, resp, err := websocket.Dial(ctx, public("ws", address)+target, &websocket.DialOptions{HTTPClient: web})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}

@@ -195,6 +195,7 @@ func sleep(t *testing.T, address string) *sleeper {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	c = secured(t, c)
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	if _, err := c.Write(ws.AppendUpgradeRequest(nil, "example.com", "/", key)); err != nil {
 		t.Fatal(err)
