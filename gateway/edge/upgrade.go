@@ -119,6 +119,7 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	}
 	c.opening.conn.Store(nil)
 	outer := c.opening.outer
+	c.opening.outer = nil // or the deadline would keep it
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
 	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol)
