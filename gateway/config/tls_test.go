@@ -30,7 +30,7 @@ func sample(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"server.crt": server, "server.key": key, "other.key": other, "old.crt": old, "old.key": oldKey,
 		"broken.crt": append(append([]byte(nil), server...), broken...), "locked.key": locked, "empty": nil,
-		"ticket.key": make([]byte, 48), "short.key": make([]byte, 31), "clients.crt": server,
+		"ticket.key": make([]byte, 48), "ticket-new.key": make([]byte, 48), "ticket-old.key": make([]byte, 48), "short.key": make([]byte, 31), "clients.crt": server,
 	} {
 		if err := os.WriteFile("tls/"+name, text, 0o600); err != nil {
 			t.Fatal(err)
@@ -55,6 +55,25 @@ func issue(t *testing.T, life time.Duration) (certificate, key []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k8})
+}
+
+// TestTLSDocs loads every block of YAML in docs/tls.md.
+func TestTLSDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	sample(t)
+	blocks := yamlBlocks(string(text))
+	if len(blocks) == 0 {
+		t.Error("there are none")
+	}
+	for line, block := range blocks {
+		if _, problems := load(Source{File: "docs/tls.md"}, []byte(block)); len(problems) > 0 {
+			t.Errorf("in the block after line %d:\n%v", line, problems)
+		}
+	}
 }
 
 // What a start or a reload would trip over is said by check, at its place.

@@ -288,7 +288,8 @@ func (l *listener) connection(nc *nbio.Conn) (c *conn, session any) {
 		t := &tlsConn{conn: conn{nc: nc, opening: op}}
 		op.outer = t
 		op.stage.Store(stageTLS)
-		t.relay.Store(newRelay(l.secure.maxHello))
+		// A request may come right behind the handshake.
+		t.relay.Store(newRelay(l.secure.maxHello + max(0, l.edge.settings.Load().HeaderBytes-8<<10)))
 		c, session = &t.conn, t
 	case len(l.proxies)+len(l.trusted) > 0:
 		d := &distantConn{conn: conn{nc: nc, opening: op}}
