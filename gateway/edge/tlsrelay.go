@@ -62,11 +62,11 @@ func (r *relay) give(b []byte) (what given, all []byte) {
 	case r.ended:
 		return givenLost, nil
 	case r.handed:
-		all = b
-		if len(r.in) > 0 {
-			r.in = append(r.in, b...)
-			all, r.in = r.in, nil
+		if len(r.in) == 0 {
+			return givenBack, b
 		}
+		r.in = append(r.in, b...)
+		all, r.in = r.in, nil
 		return givenBack, all
 	}
 	if !r.complete {
