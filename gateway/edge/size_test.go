@@ -11,8 +11,8 @@ func TestConnSize(t *testing.T) {
 	if size := unsafe.Sizeof(conn{}); size > 144 {
 		t.Errorf("a conn has %d bytes, want at most 144", size)
 	}
-	if size := unsafe.Sizeof(tlsConn{}); size > 256 {
-		t.Errorf("a tlsConn has %d bytes, want at most 256", size)
+	if size := unsafe.Sizeof(tlsConn{}); size > 240 {
+		t.Errorf("a tlsConn has %d bytes, want at most 240", size)
 	}
 	if size := unsafe.Sizeof(socket{}); size > 208 {
 		t.Errorf("a socket has %d bytes, want at most the 208 of nbio.Conn's size class", size)
