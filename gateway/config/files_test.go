@@ -57,6 +57,8 @@ func TestDocuments(t *testing.T) {
 		}
 		for line, block := range yamlBlocks(string(text)) {
 			t.Run(filepath.Base(file)+" line "+strconv.Itoa(line), func(t *testing.T) {
+				t.Chdir(t.TempDir())
+				sample(t)
 				if _, problems := load(Source{File: file}, []byte(block)); len(problems) > 0 {
 					t.Errorf("in the block after line %d:\n%v", line, problems)
 				}

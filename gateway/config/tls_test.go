@@ -57,25 +57,6 @@ func issue(t *testing.T, life time.Duration) (certificate, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k8})
 }
 
-// TestTLSDocs loads every block of YAML in docs/tls.md.
-func TestTLSDocs(t *testing.T) {
-	text, err := os.ReadFile("../../docs/tls.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(t.TempDir())
-	sample(t)
-	blocks := yamlBlocks(string(text))
-	if len(blocks) == 0 {
-		t.Error("there are none")
-	}
-	for line, block := range blocks {
-		if _, problems := load(Source{File: "docs/tls.md"}, []byte(block)); len(problems) > 0 {
-			t.Errorf("in the block after line %d:\n%v", line, problems)
-		}
-	}
-}
-
 // What a start or a reload would trip over is said by check, at its place.
 func TestTLSProblems(t *testing.T) {
 	const head = "listeners:\n  - tls:\n      "
