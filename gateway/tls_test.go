@@ -171,9 +171,13 @@ func TestReloadOfCertificates(t *testing.T) {
 	if got := serial(); got != next {
 		t.Errorf("serial %s, want %s", got, next)
 	}
-	_, body := get(t, "http://"+n.AdminAddress()+"/metrics")
+	var body string
+	eventually(t, "the end of the handshakes on this side, too", func() bool {
+		_, body = get(t, "http://"+n.AdminAddress()+"/metrics")
+		return strings.Contains(body, "\nsluice_edge_tls_handshakes_in_flight 0\n")
+	})
 	for _, want := range []string{
-		"\nsluice_edge_tls_loop 1\n", "\nsluice_edge_tls_buffer_release 1\n", "\nsluice_edge_tls_handshakes_in_flight 0\n",
+		"\nsluice_edge_tls_loop 1\n", "\nsluice_edge_tls_buffer_release 1\n",
 		"\nsluice_edge_tls_reloads_total{result=\"failed\"} 0\n", "\nsluice_edge_tls_certificate_expiry_seconds 1.",
 	} {
 		if !strings.Contains(body, want) {
