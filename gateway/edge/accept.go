@@ -34,8 +34,8 @@ type listener struct {
 	spare *os.File // a descriptor to give away when there is none; nil: there was none for it
 
 	// Guarded by edge.timeouts.mu.
-	proxyTimeouts deadline.Queue[*opening]
-	tlsTimeouts   deadline.Queue[*opening]
+	proxyTimeouts deadline.Queue[*attempt]
+	tlsTimeouts   deadline.Queue[*attempt]
 }
 
 // soReusePort is SO_REUSEPORT, which package syscall lacks on some platforms.
@@ -269,12 +269,12 @@ func (l *listener) add(fd int, o *owner) error {
 	}
 	now := e.now()
 	e.timeouts.mu.Lock()
-	e.timeouts.queue.Add(now+e.settings.Load().HandshakeTimeout.Milliseconds(), op)
+	e.timeouts.queue.Add(now+e.settings.Load().HandshakeTimeout.Milliseconds(), op.attempt)
 	if len(l.proxies) > 0 {
-		l.proxyTimeouts.Add(now+proxyTimeout.Milliseconds(), op)
+		l.proxyTimeouts.Add(now+proxyTimeout.Milliseconds(), op.attempt)
 	}
 	if l.secure != nil {
-		l.tlsTimeouts.Add(now+l.secure.options.HandshakeTimeout.Milliseconds(), op)
+		l.tlsTimeouts.Add(now+l.secure.options.HandshakeTimeout.Milliseconds(), op.attempt)
 	}
 	e.timeouts.mu.Unlock()
 	return nil
@@ -282,7 +282,7 @@ func (l *listener) add(fd int, o *owner) error {
 
 // connection makes what stands for a connection, and what nbio is to remember of it.
 func (l *listener) connection(nc *nbio.Conn) (c *conn, session any) {
-	op := &opening{listener: l}
+	op := &opening{attempt: new(attempt), listener: l}
 	switch {
 	case l.secure != nil:
 		t := &tlsConn{conn: conn{nc: nc, opening: op}}

@@ -121,7 +121,7 @@ type Edge struct {
 type handshakeTimeouts struct {
 	// Guarded by mu, and so are the listeners' own queues.
 	mu    sync.Mutex
-	queue deadline.Queue[*opening]
+	queue deadline.Queue[*attempt]
 }
 
 // handshakeGrain is how exact handshake timeouts are.
@@ -286,20 +286,20 @@ func (e *Edge) clock() {
 func (e *Edge) expire() {
 	now := e.now()
 	for _, l := range e.listeners {
-		e.expireQueue(&l.proxyTimeouts, now, func(c *conn, op *opening) {
-			if op.stage.CompareAndSwap(stageProxy, stageFailed) {
+		e.expireQueue(&l.proxyTimeouts, now, func(c *conn, a *attempt) {
+			if a.stage.CompareAndSwap(stageProxy, stageFailed) {
 				e.expel(c, metrics.HandshakeProxy)
 			}
 		})
-		e.expireQueue(&l.tlsTimeouts, now, func(c *conn, op *opening) {
-			if op.stage.CompareAndSwap(stageTLS, stageFailed) {
+		e.expireQueue(&l.tlsTimeouts, now, func(c *conn, a *attempt) {
+			if a.stage.CompareAndSwap(stageTLS, stageFailed) {
 				e.cell.TLSErrors[metrics.TLSTimeout].Add(1)
 				e.expel(c, metrics.HandshakeTLS)
 			}
 		})
 	}
-	e.expireQueue(&e.timeouts.queue, now, func(c *conn, op *opening) {
-		if op.stage.CompareAndSwap(stageTLS, stageFailed) {
+	e.expireQueue(&e.timeouts.queue, now, func(c *conn, a *attempt) {
+		if a.stage.CompareAndSwap(stageTLS, stageFailed) {
 			e.cell.TLSErrors[metrics.TLSTimeout].Add(1)
 		}
 		e.expel(c, metrics.HandshakeTimeout)
@@ -307,16 +307,16 @@ func (e *Edge) expire() {
 }
 
 // expireQueue calls f for all whose time is up.
-func (e *Edge) expireQueue(q *deadline.Queue[*opening], now int64, f func(*conn, *opening)) {
+func (e *Edge) expireQueue(q *deadline.Queue[*attempt], now int64, f func(*conn, *attempt)) {
 	for {
 		e.timeouts.mu.Lock()
-		op, ok := q.Expired(now)
+		a, ok := q.Expired(now)
 		e.timeouts.mu.Unlock()
 		if !ok {
 			return
 		}
-		if c := op.conn.Load(); c != nil {
-			f(c, op)
+		if c := a.conn.Load(); c != nil {
+			f(c, a)
 		}
 	}
 }

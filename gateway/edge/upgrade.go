@@ -18,17 +18,22 @@ import (
 // opening is what a connection needs until it is a WebSocket.
 type opening struct {
 	// Static.
+	*attempt
 	listener *listener
 	outer    hub.Conn // what answers are sent through: the conn itself, or what is around it
 
 	// Owned by the poller.
 	gathered []byte // the request so far, when it did not come in one piece
 
-	// conn is whom the handshake's deadline is for; nil once it is a WebSocket, so
-	// that one which ends then is not kept, with what it had read, until the deadline.
-	conn atomic.Pointer[conn]
-
 	path, origin string // what was asked for, fit for a log; empty unless refusals are logged
+}
+
+// attempt is what the deadlines of a handshake hold, until they are over, however
+// soon the handshake was: 16 bytes, while the rest of it is let go.
+type attempt struct {
+	// conn is nil once it is a WebSocket, so that one which ends then is not kept,
+	// with what it had read.
+	conn atomic.Pointer[conn]
 	// stage is what the connection waits for. Whoever moves it on has ended that part.
 	stage atomic.Uint32
 }
@@ -119,7 +124,6 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	}
 	c.opening.conn.Store(nil)
 	outer := c.opening.outer
-	c.opening.outer = nil // or the deadline would keep it
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
 	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol)
