@@ -1,0 +1,129 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors of a Link. What they wrap is for a log.
+var (
+	// ErrDown: there is no connection at the moment.
+	ErrDown = errors.New("broker: the link is down")
+	// ErrBusy: more is on its way than the link's bound allows. Try again later.
+	ErrBusy = errors.New("broker: the link's queue is full")
+)
+
+// Link is one node's connection to the engine that carries the messages: an
+// embedded or external NATS, or Redis. It knows channels, opaque messages and
+// streams; what a message means, who wants it and what is done after a loss is
+// the Broker's.
+//
+// The contract, which every engine's link keeps and linktest holds it to:
+//
+//   - Order: messages that one node publishes on one channel reach a node in the
+//     order of the calls. Appended ones reach all nodes in the one order of their offsets.
+//   - At most once: what is published while a subscriber's node is not connected
+//     is lost for it; what the engine dropped for a slow link is reported as Lost.
+//   - A link does not hear what it published itself (Publish), and does hear what
+//     it appended (Append).
+//   - Nothing is remembered over a loss of the connection: after Down all
+//     subscriptions are gone, calls under way have failed with ErrDown, and after Up
+//     the Broker subscribes anew, at its own pace.
+//   - The link reconnects by itself, for ever, with full jitter: a random time
+//     up to a bound that doubles from 100 ms to 10 s.
+//
+// Methods may be called concurrently. Those without a context never block.
+type Link interface {
+	// Start begins to connect, in the background, and calls r until Close has
+	// returned. Its error is one that waiting does not mend.
+	Start(r Receiver) error
+	// Close flushes what is on its way, until ctx is done, and ends the link.
+	Close(ctx context.Context) error
+
+	// Subscribe returns when the engine hands over what is published on the channels from now on.
+	Subscribe(ctx context.Context, channels []string) error
+	// Unsubscribe takes that back. Messages may still arrive for a moment.
+	Unsubscribe(ctx context.Context, channels []string) error
+
+	// Publish sends m to the other nodes that are subscribed to the channel. m is
+	// copied or written before it returns. ErrDown, ErrBusy: nothing was sent.
+	Publish(channel string, m []byte) error
+	// Flush returns when the engine has what was published before.
+	Flush(ctx context.Context) error
+	// Nodes is how many nodes are subscribed to the channel, this one included;
+	// false: this engine cannot tell cheaply.
+	Nodes(channel string) (n int, known bool)
+
+	// Append stores m in the channel's history of the given class and sends it to
+	// all subscribed nodes, this one included. m is copied or written before it
+	// returns. If Append returns nil, done is called once, by any goroutine, when
+	// the engine has stored it or the outcome is an error; done must not block.
+	Append(class Class, channel string, m []byte, done func(Position, error)) error
+	// Read returns what the history holds after a position, see Past.
+	Read(ctx context.Context, class Class, channel string, after Position, limit int) (Past, error)
+
+	// Send gives a control message to one node, or to all others ("").
+	Send(node string, m []byte) error
+}
+
+// Receiver is told what comes in. A link calls it from one goroutine, in order;
+// slices are the receiver's from then on, and nobody changes them.
+type Receiver interface {
+	// Up: connected, with no subscriptions.
+	Up()
+	// Down: the connection was lost, or a first attempt failed. It is not called twice in a row.
+	Down(err error)
+	// Message came on a channel. For one that was appended, pos is its place and
+	// prev the offset of the channel's message before it (0: none); else both are zero.
+	Message(channel string, m []byte, pos Position, prev uint64)
+	// Lost: the engine dropped messages for this link, on channels that nobody can name.
+	Lost()
+	// Control message, from another node's Send.
+	Control(m []byte)
+}
+
+// Position is a place in a channel's history.
+type Position struct {
+	// Epoch names one life of the history: when it has changed, offsets of before
+	// mean nothing. 1 to 32 characters of A-Z a-z 0-9 _ -; "" is no position.
+	Epoch string
+	// Offset grows with every message of the channel, not always by 1.
+	Offset uint64
+}
+
+// Class is what the histories of a class of channels have in common. The engine
+// keeps a stream, or whatever it has, for each.
+type Class struct {
+	// Name is unique among a fleet's classes, and the same on all its nodes: 1 to
+	// 32 characters of A-Z a-z 0-9 _ -.
+	Name string
+	// Size is how many messages of a channel are kept, at least 1.
+	Size int
+	// TTL is how long a message is kept, at least a second.
+	TTL time.Duration
+}
+
+// Past is a piece of a channel's history.
+type Past struct {
+	// Messages in order, each after the asked position.
+	Messages []Stored
+	// Top is where the channel's history is now. A channel that never had a
+	// message has a position, too: what is published later lies after it.
+	Top Position
+	// Complete: nothing between the asked position and the first of Messages is
+	// missing. It is false when the epoch is another one, when something was
+	// there and has been dropped since, and when the engine cannot exclude it.
+	// With no position asked, it is true.
+	Complete bool
+	// More: limit cut Messages short; ask again after the last of them.
+	More bool
+}
+
+// Stored is a message in a history.
+type Stored struct {
+	Position
+	Message []byte
+	// At is when the engine stored it.
+	At time.Time
+}
