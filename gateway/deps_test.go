@@ -67,7 +67,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/edge"},
-			[]string{gw + "/session", gw + "/hub", gw + "/ws", gw + "/metrics", internal},
+			[]string{gw + "/session", gw + "/hub", gw + "/ws", protocol, gw + "/metrics", internal},
 			"the edge turns sockets into sessions and knows no configuration",
 		},
 		{

@@ -76,12 +76,13 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	dialects := dialects(cfg)
 	g.hub, err = hub.New(hub.Options{
 		Shards:     shards,
 		Inbox:      cfg.Hub.Inbox,
 		BatchBytes: int(cfg.Hub.BatchBytes),
 		Slice:      cfg.Hub.Slice,
-		Codecs:     session.Codecs(),
+		Codecs:     dialects.Codecs(),
 		Settings:   hubSettings(cfg),
 		Metrics:    g.metrics,
 		Log:        component(o.Log, "hub"),
@@ -101,7 +102,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 			el.ClientHeader = edge.Forwarded
 		}
 		for j := range l.Endpoints {
-			ep, err := g.endpoint(&l.Endpoints[j])
+			ep, err := g.endpoint(&l.Endpoints[j], dialects)
 			if err != nil {
 				g.hub.Stop()
 				return nil, err
@@ -141,7 +142,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 }
 
 // endpoint translates one endpoint of the configuration.
-func (g *Gateway) endpoint(c *config.Endpoint) (*edge.Endpoint, error) {
+func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edge.Endpoint, error) {
 	gate, err := g.gate(c)
 	if err != nil {
 		return nil, err
@@ -149,16 +150,17 @@ func (g *Gateway) endpoint(c *config.Endpoint) (*edge.Endpoint, error) {
 	ep := &edge.Endpoint{
 		Path: c.Path,
 		Session: &session.Endpoint{
-			Hub:      g.hub,
-			Cell:     g.metrics.Edge(),
-			Variant:  session.RawVariant,
-			Publish:  c.Publish,
-			EchoSelf: c.EchoSelf,
-			Channels: c.Channels,
-			Allow:    c.AllowChannels,
-			Stats:    c.Stats,
-			Auth:     gate,
-			Limits:   &g.limits,
+			Hub:        g.hub,
+			Cell:       g.metrics.Edge(),
+			Variant:    dialects.Variant(dialect(c, false)),
+			Positioned: dialects.Variant(dialect(c, true)),
+			Publish:    c.Publish,
+			EchoSelf:   c.EchoSelf,
+			Channels:   c.Channels,
+			Allow:      c.AllowChannels,
+			Stats:      c.Stats,
+			Auth:       gate,
+			Limits:     &g.limits,
 		},
 	}
 	ep.Page, ep.PageType = page(c)

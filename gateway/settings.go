@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"crypto/tls"
+	"fmt"
+	"hash/crc32"
 	"math"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,7 +22,6 @@ import (
 // What the parts are told of a configuration. These translate and nothing else.
 
 func hubSettings(cfg *config.Config) hub.Settings {
-	namespaces := cfg.Namespaces
 	return hub.Settings{
 		WriteQueue:     int(cfg.Limits.WriteQueue),
 		OutboxFrames:   cfg.Limits.OutboxFrames,
@@ -30,15 +32,41 @@ func hubSettings(cfg *config.Config) hub.Settings {
 		PingInterval:   time.Duration(cfg.Keepalive.PingInterval),
 		Timeout:        time.Duration(cfg.Keepalive.Timeout),
 		CloseTimeout:   time.Duration(cfg.Limits.CloseTimeout),
-		Namespace: func(channel string) hub.Namespace {
-			for _, ns := range namespaces {
-				if protocol.Match(ns.Match, channel) {
-					return hub.Namespace{SlowConsumer: slowConsumer(ns.SlowConsumer), MaxSubscribers: ns.MaxSubscribers}
-				}
-			}
-			return hub.Namespace{}
-		},
+		Namespace:      namespaces(cfg.Namespaces),
 	}
+}
+
+// namespaces finds the options of a channel.
+func namespaces(list []config.Namespace) func(channel string) hub.Namespace {
+	all := make([]hub.Namespace, len(list))
+	for i := range list {
+		ns := &list[i]
+		all[i] = hub.Namespace{SlowConsumer: slowConsumer(ns.SlowConsumer), MaxSubscribers: ns.MaxSubscribers}
+		if ns.History.Size > 0 {
+			all[i].History = &hub.History{Class: class(ns.Match), Size: ns.History.Size, TTL: time.Duration(ns.History.TTL)}
+		}
+	}
+	return func(channel string) hub.Namespace {
+		for i := range list {
+			if protocol.Match(list[i].Match, channel) {
+				return all[i]
+			}
+		}
+		return hub.Namespace{}
+	}
+}
+
+// class names the channels that match a pattern, for the broker: what is
+// readable of it, and a hash, since others might read the same.
+func class(match string) string {
+	const most = 20
+	readable := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, match)
+	return fmt.Sprintf("%s-%08x", readable[:min(most, len(readable))], crc32.ChecksumIEEE([]byte(match)))
 }
 
 // socketBytes is a share of the memory limit; 0 without one.
@@ -138,4 +166,29 @@ func page(c *config.Endpoint) (body []byte, contentType string) {
 	default:
 		return nil, ""
 	}
+}
+
+// dialects are all that the node speaks.
+func dialects(cfg *config.Config) *session.Dialects {
+	ds := new(session.Dialects)
+	for i := range cfg.Listeners {
+		for j := range cfg.Listeners[i].Endpoints {
+			ep := &cfg.Listeners[i].Endpoints[j]
+			ds.Variant(dialect(ep, false))
+			ds.Variant(dialect(ep, true))
+		}
+	}
+	return ds
+}
+
+// dialect is how the clients of an endpoint are spoken to.
+func dialect(c *config.Endpoint, positions bool) session.Dialect {
+	d := session.Dialect{Positions: positions}
+	switch c.OnGap {
+	case config.GapMessage:
+		d.OnGap = session.GapMessage
+	case config.GapClose:
+		d.OnGap, d.GapCode = session.GapClose, ws.CloseCode(c.GapCode)
+	}
+	return d
 }

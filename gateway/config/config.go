@@ -115,6 +115,12 @@ type Endpoint struct {
 	EchoSelf bool `yaml:"echo_self"`
 	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
 	Greeting string `yaml:"greeting"`
+	// When messages may have been lost between the nodes of a fleet: ignore (nothing happens), message
+	// (a text message, {"type":"gap","channel":"news"}), close (with gap_code, so that the client comes
+	// back and fetches the state anew). Clients that ask for positions (?positions=true) are always told.
+	OnGap OnGap `yaml:"on_gap"`
+	// The close code of on_gap: close, 4000 to 4999.
+	GapCode int `yaml:"gap_code"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.
 	// Clients that send no Origin header (they are not browsers) are always let in.
@@ -195,12 +201,22 @@ type Namespace struct {
 	SlowConsumer SlowConsumer `yaml:"slow_consumer"`
 	// Subscribers of one channel on this node. 0 = no limit.
 	MaxSubscribers int `yaml:"max_subscribers"`
+	// What is kept of each channel, for clients that come back (?since=EPOCH:OFFSET) and for GET /api/history.
+	History History `yaml:"history"`
 	// Who may join, when auth is on; one of these is enough: claims (those whose token names the
 	// channel), users (whoever has a valid token), or a pattern such as user.{user} (the user
 	// itself, on those channels). Empty = nobody.
 	Subscribe []string `yaml:"subscribe"`
 	// Who may publish, when auth is on, likewise. Clients publish to channels that they joined.
 	Publish []string `yaml:"publish"`
+}
+
+// History is how much of a channel is kept.
+type History struct {
+	// The newest messages of a channel, at most 10000. 0 = none are kept.
+	Size int `yaml:"size"`
+	// How long a message is kept, 1s to 30 days. Required with a size.
+	TTL Duration `yaml:"ttl"`
 }
 
 // Auth is who may connect: what a token has to be, and where it may come from.

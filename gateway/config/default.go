@@ -98,6 +98,8 @@ func defaultEndpoint() Endpoint {
 		AllowChannels: []string{"*"},
 		Publish:       true,
 		EchoSelf:      true,
+		OnGap:         GapIgnore,
+		GapCode:       4409,
 		Origins:       []string{},
 		Auth:          EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
 	}

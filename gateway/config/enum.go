@@ -27,6 +27,18 @@ func (SlowConsumer) choices() []string {
 	return []string{string(Disconnect), string(DropOldest), string(Latest)}
 }
 
+// OnGap is what happens when messages may have been lost on the way to a node.
+type OnGap string
+
+// What a client learns of it.
+const (
+	GapIgnore  OnGap = "ignore"
+	GapMessage OnGap = "message"
+	GapClose   OnGap = "close"
+)
+
+func (OnGap) choices() []string { return []string{string(GapIgnore), string(GapMessage), string(GapClose)} }
+
 // LogLevel is the least severe level that is logged.
 type LogLevel string
 

@@ -162,6 +162,10 @@ func (l *loader) namespaces(c *Config) {
 			}
 		}
 		between(l, join(key, "max_subscribers"), ns.MaxSubscribers, 0, 100*large)
+		between(l, join(key, "history.size"), ns.History.Size, 0, 10_000)
+		zeroOr(l, join(key, "history.ttl"), ns.History.TTL, Duration(time.Second), 30*day)
+		l.check((ns.History.Size == 0) == (ns.History.TTL == 0), join(key, "history.ttl"),
+			"history.size and history.ttl go together: both, or none", join(key, "history.size"))
 		l.rules(join(key, "subscribe"), ns.Subscribe)
 		l.rules(join(key, "publish"), ns.Publish)
 	}

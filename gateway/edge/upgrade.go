@@ -11,6 +11,7 @@ import (
 	"sluice/gateway/hub"
 	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
 	"sluice/gateway/session"
 	"sluice/gateway/ws"
 )
@@ -113,6 +114,11 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 		c.answer(403, "text/plain; charset=utf-8", []byte("403: this origin may not connect (see the endpoint's origins)\n"), "", metrics.HandshakeOrigin)
 		return false
 	}
+	resume, err := protocol.RawResume(req.RawQuery)
+	if err != nil {
+		c.answer(400, "text/plain; charset=utf-8", []byte("400: "+strings.TrimPrefix(err.Error(), "protocol: ")+"\n"), "", metrics.HandshakeBadRequest)
+		return false
+	}
 	adm, subprotocol, err := ep.Session.Enter(req, c.opening.outer)
 	if err != nil {
 		c.turnAway(ep, err)
@@ -127,7 +133,7 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
 	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol)
-	c.Open(ep.Session, outer, adm, adm.Greet(first, ep.Greeting)) // from here on only the shard sends
+	c.Open(ep.Session, outer, adm, resume, adm.Greet(first, ep.Greeting)) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}

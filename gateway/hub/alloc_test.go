@@ -34,7 +34,7 @@ func still(tb testing.TB, n int) (*shard, *channel) {
 	for range n {
 		s := new(Subscriber)
 		h.Attach(s, &nullConn{}, 0)
-		if err := h.Subscribe(s, "a"); err != nil {
+		if err := join(h, s, "a"); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -124,7 +124,7 @@ func (sh *shard) sendOne(r *run, e *entry) {
 // isFor says whether s gets f through ch: not if it is excepted, and not if it
 // gets it through a channel that stands before ch in the publication's list.
 func (f *Frame) isFor(s *Subscriber, ch *channel) bool {
-	if f.except == s {
+	if f.except != 0 && f.except == s.ID() {
 		return false
 	}
 	for _, c := range f.also {

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrChannelFull: the channel has its namespace's max_subscribers.
@@ -36,8 +37,11 @@ type channel struct {
 	namespace atomic.Pointer[Namespace]
 
 	// Guarded by stripe.mu.
-	total int     // subscribers, including those whose leaving is on its way
-	count []int32 // of them, by shard and variant: count[shard*variants+variant]
+	total   int       // subscribers, including those whose joining or leaving is on its way
+	count   []int32   // of them, by shard and variant: count[shard*variants+variant]
+	history *history  // nil: none is kept
+	remote  *remote   // nil: the channel is this node's alone
+	used    time.Time // when a channel without subscribers got its last publication, or lost its last subscriber
 }
 
 var seed = maphash.MakeSeed()
@@ -46,31 +50,27 @@ func (h *Hub) stripeOf(name string) *stripe {
 	return &h.stripes[maphash.String(seed, name)%numStripes]
 }
 
-// Subscribe joins s to a channel, which springs into being if need be. Whatever
-// is published after Subscribe has returned reaches s. A second Subscribe to
-// the same channel has no effect. The caller has checked that s may, and that
-// the name is valid; the hub keeps the string.
-func (h *Hub) Subscribe(s *Subscriber, name string) error {
-	st := h.stripeOf(name)
-	st.mu.Lock()
+// channelIn returns the channel of that name, which springs into being if need be. The stripe is locked.
+func (h *Hub) channelIn(st *stripe, name string) *channel {
 	ch := st.channels[name]
-	if ch == nil {
-		ns := h.settings.Load().Namespace(name)
-		ch = &channel{name: name, stripe: st, count: make([]int32, len(h.shards)*len(h.codecs))}
-		ch.namespace.Store(&ns)
-		st.channels[name] = ch
-	} else if limit := ch.namespace.Load().MaxSubscribers; limit > 0 && ch.total >= limit {
-		st.mu.Unlock()
-		return ErrChannelFull
+	if ch != nil {
+		return ch
 	}
-	ch.total++
-	ch.count[s.shard.id*len(h.codecs)+int(s.variant)]++
-	wake := s.shard.inbox.put(item{kind: itemSubscribe, sub: s, ch: ch})
-	st.mu.Unlock()
-	if wake {
-		s.shard.inbox.signal()
+	ns := h.settings.Load().Namespace(name)
+	ch = &channel{name: name, stripe: st, count: make([]int32, len(h.shards)*len(h.codecs))}
+	ch.namespace.Store(&ns)
+	if ns.History != nil {
+		ch.history = &history{}
 	}
-	return nil
+	if h.wants(name) {
+		ch.remote = &remote{}
+		h.broker.Want(name, ns.History, true)
+	} else if ch.history != nil {
+		ch.history.restart(Position{Epoch: h.newEpoch()}, 0)
+		ch.used = time.Now()
+	}
+	st.channels[name] = ch
+	return ch
 }
 
 // Unsubscribe takes s out of a channel. Messages that are on their way to s are
@@ -79,7 +79,7 @@ func (h *Hub) Unsubscribe(s *Subscriber, name string) {
 	st := h.stripeOf(name)
 	st.mu.Lock()
 	ch := st.channels[name]
-	wake := ch != nil && s.shard.inbox.put(item{kind: itemUnsubscribe, sub: s, ch: ch})
+	wake := ch != nil && !ch.unseat(s) && s.shard.inbox.put(item{kind: itemUnsubscribe, sub: s, ch: ch})
 	st.mu.Unlock()
 	if wake {
 		s.shard.inbox.signal()
@@ -91,9 +91,29 @@ func (h *Hub) left(s *Subscriber, ch *channel) {
 	st := ch.stripe
 	st.mu.Lock()
 	ch.count[s.shard.id*len(h.codecs)+int(s.variant)]--
-	ch.total--
-	if ch.total == 0 {
-		delete(st.channels, ch.name)
-	}
+	h.release(ch)
 	st.mu.Unlock()
+}
+
+// release counts one out of ch. The stripe is locked.
+func (h *Hub) release(ch *channel) {
+	ch.total--
+	switch {
+	case ch.total > 0:
+	case ch.remote != nil:
+		h.forget(ch)
+		h.broker.Want(ch.name, ch.namespace.Load().History, false)
+	case ch.history != nil:
+		ch.used = time.Now() // a sweep forgets it, when its history is over
+	default:
+		h.forget(ch)
+	}
+}
+
+// forget takes ch out of the directory. The stripe is locked.
+func (h *Hub) forget(ch *channel) {
+	if ch.history != nil {
+		h.keptBytes.Add(-int64(ch.history.bytes))
+	}
+	delete(ch.stripe.channels, ch.name)
 }

@@ -5,13 +5,13 @@ package hub
 // queue has let go of it.
 type Frame struct {
 	bytes  []byte
-	except *Subscriber // gets no copy
-	also   []*channel  // all channels of the publication, if more than one
-	at     int64       // when it was published, in nanoseconds of the monotonic clock
+	except ID         // gets no copy; 0: everyone does
+	also   []*channel // all channels of the publication, if more than one
+	at     int64      // when it was published, in nanoseconds of the monotonic clock
 }
 
 // NewFrame makes a Frame of encoded bytes, which it keeps.
 func NewFrame(encoded []byte) *Frame { return &Frame{bytes: encoded} }
 
 // special frames are not for everyone in a run.
-func (f *Frame) special() bool { return f.except != nil || f.also != nil }
+func (f *Frame) special() bool { return f.except != 0 || f.also != nil }

@@ -16,6 +16,7 @@ package hub
 
 import (
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,8 @@ type Options struct {
 	BatchBytes int
 	// Slice is how many subscribers are served before the shard looks at its inbox again.
 	Slice int
+	// Broker carries publications to the other nodes; nil: there are none.
+	Broker Broker
 	// Codecs are the encodings that subscribers speak, indexed by Variant.
 	Codecs []Codec
 	// Settings are the values that Configure may change later.
@@ -80,6 +83,8 @@ type Namespace struct {
 	SlowConsumer SlowConsumer
 	// MaxSubscribers bounds the subscribers of one channel on this node; 0 is no bound.
 	MaxSubscribers int
+	// History is what is kept of a channel; nil: nothing.
+	History *History
 }
 
 // SlowConsumer is what happens when a subscriber's outbox is full.
@@ -106,6 +111,17 @@ type Codec struct {
 	Ping []byte
 	// Close has the frame that ends a connection for each reason.
 	Close [metrics.NumCloseReasons][]byte
+	// Joined appends what a subscriber is told when it has joined a channel with a
+	// history and is owed nothing; nil: nothing.
+	Joined func(dst []byte, channel string, at Position) []byte
+	// Gone appends what a subscriber is told that asked for what came since a
+	// position, and it cannot be had any more; nil: nothing.
+	Gone func(dst []byte, channel string, at Position) []byte
+	// Gap appends what all subscribers are told when publications may have been
+	// lost on the way to this node; nil: nothing. at is where the channel's history is now, if it has one.
+	Gap func(dst []byte, channel string, at Position) []byte
+	// GapCloses: they are closed then, instead.
+	GapCloses bool
 	// Once: the frame does not name its channel, so a publication on several
 	// channels reaches a subscriber of more than one of them once.
 	Once bool
@@ -120,11 +136,16 @@ type Hub struct {
 	codecs  []Codec
 	shards  []*shard
 	stripes [numStripes]stripe
+	broker  Broker
+	epoch   string // begins the epochs of this run's histories
 
 	settings atomic.Pointer[Settings]
 	next     atomic.Uint32 // round robin over the shards
 	busy     atomic.Bool   // Publish refuses: the node is short of memory
 	now      atomic.Uint32 // coarse time: ticks of TickInterval since the start
+
+	epochs    atomic.Uint64
+	keptBytes atomic.Int64 // payloads in histories
 
 	stop    chan struct{}
 	stopped atomic.Bool
@@ -142,7 +163,8 @@ func New(o Options) (*Hub, error) {
 	if o.Inbox < 1 || o.BatchBytes < 1 || o.Slice < 1 || len(o.Codecs) == 0 || o.Settings.Namespace == nil || o.Metrics == nil {
 		return nil, errors.New("hub: incomplete options")
 	}
-	h := &Hub{start: time.Now(), log: o.Log, closes: sampled.New(o.Log, int(metrics.NumCloseReasons)), codecs: o.Codecs, stop: make(chan struct{})}
+	h := &Hub{start: time.Now(), log: o.Log, closes: sampled.New(o.Log, int(metrics.NumCloseReasons)), codecs: o.Codecs, stop: make(chan struct{}), broker: o.Broker}
+	h.epoch = strconv.FormatInt(h.start.UnixNano(), 36) + "-"
 	h.settings.Store(&o.Settings)
 	h.now.Store(1)
 	for i := range h.stripes {
@@ -168,6 +190,7 @@ func (h *Hub) Configure(s Settings) {
 		for name, ch := range st.channels {
 			ns := s.Namespace(name)
 			ch.namespace.Store(&ns)
+			h.adjust(ch, ns.History)
 		}
 		st.mu.Unlock()
 	}
@@ -192,7 +215,8 @@ func (h *Hub) tick() {
 		case <-h.stop:
 			return
 		case <-t.C:
-			h.now.Add(1)
+			now := h.now.Add(1)
+			h.sweep(&h.stripes[now%numStripes], time.Now())
 			for _, sh := range h.shards {
 				sh.post(item{kind: itemTick})
 			}

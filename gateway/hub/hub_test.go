@@ -141,7 +141,7 @@ func (r *rig) client(channels ...string) *fakeConn {
 	c := &fakeConn{sub: new(Subscriber)}
 	r.Attach(c.sub, c, 0)
 	for _, name := range channels {
-		if err := r.Subscribe(c.sub, name); err != nil {
+		if err := join(r, c.sub, name); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -383,7 +383,7 @@ func TestUnsubscribeAndDetach(t *testing.T) {
 	if st := r.Stats(); st.Channels != 0 || st.Connections != 0 || st.InboxDepth[0] != 0 || st.QueuedBytes != 0 {
 		t.Errorf("something is left: %+v", st)
 	}
-	if err := r.Subscribe(a.sub, "c"); err != nil { // too late: must not count
+	if err := join(r, a.sub, "c"); err != nil { // too late: must not count
 		t.Fatal(err)
 	}
 	r.settled()
@@ -410,10 +410,10 @@ func TestMaxSubscribers(t *testing.T) {
 	r.client("a")
 	r.client("a")
 	c := r.client()
-	if err := r.Subscribe(c.sub, "a"); err != ErrChannelFull {
+	if err := join(r, c.sub, "a"); err != ErrChannelFull {
 		t.Errorf("the third got %v, want ErrChannelFull", err)
 	}
-	if err := r.Subscribe(c.sub, "b"); err != nil {
+	if err := join(r, c.sub, "b"); err != nil {
 		t.Error(err)
 	}
 }
@@ -473,7 +473,7 @@ func TestHeldUntilBegin(t *testing.T) {
 		c := &fakeConn{sub: new(Subscriber)}
 		c.sub.Hold()
 		r.Attach(c.sub, c, 0)
-		if err := r.Subscribe(c.sub, "a"); err != nil {
+		if err := join(r, c.sub, "a"); err != nil {
 			t.Fatal(err)
 		}
 		return c

@@ -7,6 +7,7 @@ import (
 
 // ID names an open connection on this node: shard, slot and the slot's
 // generation, so that it is found without a table and never names a later one.
+// No connection has the ID 0.
 type ID uint64
 
 // String is the ID as the server API shows it: 16 hexadecimal digits.

@@ -14,7 +14,7 @@ const (
 	itemPublish     itemKind = iota // frame goes to the subscribers of ch that speak variant
 	itemAttach                      // sub is new
 	itemBegin                       // sub, which was held, gets frame and then what waits for it
-	itemSubscribe                   // sub joins ch
+	itemSubscribe                   // sub joins ch, and gets frame first, if there is one
 	itemUnsubscribe                 // sub leaves ch
 	itemReply                       // the control frame goes to sub alone
 	itemClose                       // sub gets frame as its last one, for reason n
@@ -23,6 +23,7 @@ const (
 	itemTick                        // the hub's time moved on
 	itemDrain                       // close n connections for the node's shutdown
 	itemEnd                         // sub ends in n ticks, for reason
+	itemGap                         // the subscribers of ch that speak variant are closed for a gap
 	itemCall                        // do runs on the shard's goroutine
 )
 

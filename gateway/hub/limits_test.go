@@ -144,7 +144,7 @@ func TestL6SharedPayload(t *testing.T) {
 	for range clients {
 		c := new(stuck)
 		r.Attach(&c.sub, c, 0)
-		if err := r.Subscribe(&c.sub, "a"); err != nil {
+		if err := join(r, &c.sub, "a"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,7 +57,7 @@ func model(t *testing.T, rnd *rand.Rand) {
 			if c == nil || gone[c] || c.members[name] != nil {
 				continue
 			}
-			if err := r.Subscribe(c.conn.sub, name); err != nil {
+			if err := join(r, c.conn.sub, name); err != nil {
 				t.Fatal(err)
 			}
 			c.members[name] = &member{from: count[name], to: -1}

@@ -10,6 +10,12 @@ type Publication struct {
 	Binary bool
 	// Except gets no copy: the publisher itself, where its endpoint does not echo. Nil: everyone does.
 	Except *Subscriber
+	// Done, which may be nil, is called once when the fleet has the publication, or
+	// will not have it, unless Publish returns an error. Any goroutine may call it,
+	// also before Publish returns; it must not block.
+	Done func(Receipt, error)
+	// Position in the channel's history. The hub sets it for codecs.
+	Position Position
 }
 
 // Errors of Publish. Nothing was delivered to anyone when one is returned.

@@ -1,15 +1,20 @@
 package hub
 
 import (
-	"math/bits"
+	"sync/atomic"
 
 	"sluice/gateway/metrics"
 )
 
 // Publish delivers p to the subscribers of the channels and returns how many
-// there are (a subscriber of two of them counts twice). It never blocks. When
-// it returns an error, nobody gets anything; when it returns nil, every
-// subscriber gets the message or the drop is counted with its reason.
+// there are on this node (a subscriber of two of them counts twice). It never
+// blocks. When it returns an error, nobody gets anything; when it returns nil,
+// every subscriber here gets the message or the drop is counted with its reason.
+//
+// In a fleet, p goes to the broker as well; a publication on a channel with a
+// history goes there alone, and comes back with its place in the channel's
+// order. p.Done tells what became of it. A publication on several channels is one
+// for each of them there: some may fail where others do not.
 //
 // Calls from one goroutine keep their order on each channel.
 func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err error) {
@@ -20,33 +25,68 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 		h.shards[0].cell.Drops[metrics.DropMemory].Add(1)
 		return 0, ErrBusy
 	}
-	for _, sh := range h.shards {
-		if sh.full() {
-			sh.cell.Drops[metrics.DropInboxFull].Add(1)
-			return 0, ErrBusy
+	if h.full() {
+		return 0, ErrBusy
+	}
+	if h.wants(channels[0]) {
+		escapes := p // here alone
+		subscribers, err = h.publishFleet(channels, &escapes)
+	} else {
+		subscribers = h.publishHere(channels, &p)
+		if p.Done != nil {
+			p.Done(Receipt{Subscribers: subscribers, Nodes: min(subscribers, 1), Position: p.Position}, nil)
 		}
 	}
+	if err == nil {
+		h.shards[0].cell.Published.Add(1)
+	}
+	return subscribers, err
+}
+
+// publishHere delivers to this node's subscribers. For one channel with a
+// history of this node's own, it sets p.Position.
+func (h *Hub) publishHere(channels []string, p *Publication) (subscribers int) {
 	at := h.nanos()
 	var wake uint64
 	if len(channels) == 1 {
-		st := h.stripeOf(channels[0])
-		st.mu.Lock()
-		if ch := st.channels[channels[0]]; ch != nil {
-			subscribers, wake = h.post(ch, nil, p, at)
-		}
-		st.mu.Unlock()
+		subscribers, wake = h.publishOn(channels[0], nil, p, at)
 	} else {
-		subscribers, wake = h.publishMany(channels, p, at)
+		also := h.find(channels)
+		for _, name := range channels {
+			n, w := h.publishOn(name, also, p, at)
+			subscribers, wake = subscribers+n, wake|w
+		}
+		p.Position = Position{}
 	}
-	for ; wake != 0; wake &= wake - 1 {
-		h.shards[bits.TrailingZeros64(wake)].inbox.signal()
-	}
-	h.shards[0].cell.Published.Add(1)
-	return subscribers, nil
+	h.wake(wake)
+	return subscribers
 }
 
-// publishMany posts p to several channels.
-func (h *Hub) publishMany(names []string, p Publication, at int64) (subscribers int, wake uint64) {
+// publishOn posts p to one channel.
+func (h *Hub) publishOn(name string, also []*channel, p *Publication, at int64) (subscribers int, wake uint64) {
+	var except ID
+	if p.Except != nil {
+		except = p.Except.ID()
+	}
+	st := h.stripeOf(name)
+	st.mu.Lock()
+	ch := st.channels[name]
+	if ch == nil && h.broker == nil && h.settings.Load().Namespace(name).History != nil {
+		ch = h.channelIn(st, name)
+	}
+	if ch != nil {
+		p.Position = Position{}
+		if limits := ch.namespace.Load().History; ch.history != nil && ch.remote == nil && limits != nil {
+			h.append(ch, p, limits)
+		}
+		subscribers, wake = h.post(ch, also, p, except, at)
+	}
+	st.mu.Unlock()
+	return subscribers, wake
+}
+
+// find returns those of the channels that this node has; nil when that is not more than one.
+func (h *Hub) find(names []string) []*channel {
 	all := make([]*channel, 0, len(names))
 	for _, name := range names {
 		st := h.stripeOf(name)
@@ -56,23 +96,106 @@ func (h *Hub) publishMany(names []string, p Publication, at int64) (subscribers 
 		}
 		st.mu.Unlock()
 	}
-	for _, ch := range all {
-		also := all
-		if len(all) == 1 {
-			also = nil
-		}
-		ch.stripe.mu.Lock()
-		n, w := h.post(ch, also, p, at)
-		ch.stripe.mu.Unlock()
-		subscribers, wake = subscribers+n, wake|w
+	if len(all) < 2 {
+		return nil
 	}
-	return subscribers, wake
+	return all
 }
 
-// post gives p its place in ch's order: it is encoded once per variant in use
-// and put into the inbox of each shard with subscribers. The stripe is locked.
-// It returns the shards to wake.
-func (h *Hub) post(ch *channel, also []*channel, p Publication, at int64) (subscribers int, wake uint64) {
+// publishFleet hands p to the broker, and to this node's subscribers of channels without a history.
+func (h *Hub) publishFleet(channels []string, p *Publication) (subscribers int, err error) {
+	plain, kept := h.split(channels)
+	done := p.Done
+	if done != nil {
+		t := &tally{done: done}
+		t.left.Store(int32(len(kept) + min(len(plain), 1)))
+		t.receipt.Nodes = -1
+		done = t.add
+		defer func() { t.ready(subscribers, err) }()
+		t.left.Add(1)
+		t.one = len(channels) == 1
+	}
+	if len(plain) > 0 {
+		if err := h.broker.Publish(plain, p, done); err != nil {
+			return 0, err
+		}
+		subscribers = h.publishHere(plain, p)
+	}
+	for _, name := range kept {
+		subscribers += h.Subscribers(name)
+		err := h.broker.Append(name, h.settings.Load().Namespace(name).History, p, done)
+		if err != nil && len(channels) == 1 {
+			return 0, err
+		}
+		if err != nil && done != nil {
+			done(Receipt{}, err)
+		}
+	}
+	return subscribers, nil
+}
+
+// split tells channels without a history from those with one.
+func (h *Hub) split(channels []string) (plain, kept []string) {
+	set := h.settings.Load()
+	for i, name := range channels {
+		switch has := set.Namespace(name).History != nil; {
+		case has && kept == nil:
+			kept = channels[i : i+1 : i+1]
+		case has:
+			kept = append(kept, name)
+		case plain == nil:
+			plain = channels[i : i+1 : i+1]
+		default:
+			plain = append(plain, name)
+		}
+	}
+	return plain, kept
+}
+
+// tally waits for all parts of a publication.
+type tally struct {
+	done    func(Receipt, error)
+	one     bool         // there is only one channel, and so one position
+	left    atomic.Int32 // parts, and one for the number of subscribers
+	receipt Receipt
+	err     atomic.Pointer[error]
+}
+
+// add takes one part's outcome.
+func (t *tally) add(r Receipt, err error) {
+	if err != nil {
+		t.err.Store(&err)
+	}
+	if t.one {
+		t.receipt.Nodes, t.receipt.Position = r.Nodes, r.Position
+	}
+	t.end()
+}
+
+// ready is the end of Publish itself.
+func (t *tally) ready(subscribers int, err error) {
+	if err != nil {
+		return // no part will come
+	}
+	t.receipt.Subscribers = subscribers
+	t.end()
+}
+
+func (t *tally) end() {
+	if t.left.Add(-1) > 0 {
+		return
+	}
+	if err := t.err.Load(); err != nil {
+		t.done(Receipt{}, *err)
+		return
+	}
+	t.done(t.receipt, nil)
+}
+
+// post puts p into the inbox of each shard with subscribers of ch, encoded once
+// per variant in use. The stripe is locked, which gives p its place in ch's
+// order. It returns the shards to wake.
+func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at int64) (subscribers int, wake uint64) {
 	variants := len(h.codecs)
 	for v := range variants {
 		var f *Frame
@@ -81,11 +204,11 @@ func (h *Hub) post(ch *channel, also []*channel, p Publication, at int64) (subsc
 				continue
 			}
 			if f == nil {
-				f = &Frame{except: p.Except, at: at}
+				f = &Frame{except: except, at: at}
 				if h.codecs[v].Once {
 					f.also = also
 				}
-				f.bytes = h.codecs[v].Encode(make([]byte, 0, len(p.Payload)+frameOverhead), ch.name, p)
+				f.bytes = h.codecs[v].Encode(make([]byte, 0, len(p.Payload)+frameOverhead), ch.name, *p)
 			}
 			sh.inbox.waiting.Add(1)
 			sh.inbox.waitingBytes.Add(int64(len(f.bytes)))

@@ -156,7 +156,7 @@ func (sh *shard) apply(it *item) {
 	case itemBegin:
 		sh.begin(it.sub, it.frame)
 	case itemSubscribe:
-		sh.subscribe(it.sub, it.ch)
+		sh.subscribe(it.sub, it.ch, it.frame)
 	case itemUnsubscribe:
 		if sub := it.sub.find(it.ch); sub != nil {
 			sh.leave(it.sub, sub)
@@ -176,6 +176,8 @@ func (sh *shard) apply(it *item) {
 		sh.drain(int(it.n))
 	case itemEnd:
 		sh.setEnd(it.sub, it.n, it.reason)
+	case itemGap:
+		sh.closeAll(it.ch, it.variant)
 	case itemCall:
 		it.do()
 	}
@@ -207,7 +209,8 @@ func (sh *shard) mark(r *run) {
 	}
 }
 
-func (sh *shard) subscribe(s *Subscriber, ch *channel) {
+// subscribe joins s to ch. owed, which may be nil, comes before all that is published from now on.
+func (sh *shard) subscribe(s *Subscriber, ch *channel, owed *Frame) {
 	if s.flags&(flagGone|flagClosing|flagDoomed) != 0 || s.find(ch) != nil {
 		sh.hub.left(s, ch) // it does not count after all
 		return
@@ -219,11 +222,19 @@ func (sh *shard) subscribe(s *Subscriber, ch *channel) {
 		sh.runs[key] = r
 	}
 	r.join(s)
+	if owed != nil {
+		sh.enqueue(s, r, []*Frame{owed})
+		sh.flush(s)
+	}
 }
 
-// begin ends the hold on s.
+// begin lets s begin with first.
 func (sh *shard) begin(s *Subscriber, first *Frame) {
 	if s.flags&flagGone != 0 {
+		return
+	}
+	if s.flags&flagHeld == 0 {
+		sh.control(s, first)
 		return
 	}
 	s.flags &^= flagHeld

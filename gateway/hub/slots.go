@@ -13,7 +13,7 @@ const chunkSize = 1024
 // of a silent connection, and follows a pointer only to ping or to cut it.
 type chunk struct {
 	seen   [chunkSize]atomic.Uint32 // tick of the last sign of life
-	gen    [chunkSize]atomic.Uint32 // how often the slot was used before, 24 bits
+	gen    [chunkSize]atomic.Uint32 // tells the slot's users apart, 1 to maxGen
 	pinged [chunkSize]uint32        // tick of the last ping; owned by the shard's goroutine
 	subs   [chunkSize]*Subscriber   // owned by the shard's goroutine
 	ends   *[chunkSize]end          // owned by the shard's goroutine; nil while nobody in the chunk has one
@@ -40,7 +40,11 @@ func (p *slots) take() (*chunk, uint32) {
 		slot = p.next
 		p.next++
 		if int(slot/chunkSize) == len(p.chunks) {
-			p.chunks = append(p.chunks, new(chunk))
+			c := new(chunk)
+			for i := range c.gen {
+				c.gen[i].Store(1)
+			}
+			p.chunks = append(p.chunks, c)
 		}
 	}
 	return p.chunks[slot/chunkSize], slot
@@ -54,7 +58,7 @@ func (p *slots) put(c *chunk, slot uint32) {
 	if c.ends != nil {
 		c.ends[i] = end{}
 	}
-	c.gen[i].Store((c.gen[i].Load() + 1) & maxGen)
+	c.gen[i].Store(max((c.gen[i].Load()+1)&maxGen, 1))
 	p.mu.Lock()
 	p.free = append(p.free, slot)
 	p.mu.Unlock()

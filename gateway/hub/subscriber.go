@@ -78,6 +78,7 @@ func (s *Subscriber) Hold() { s.flags |= flagHeld }
 // Begin lets the shard write to a held s: first the bytes that open the
 // conversation, which it keeps, then what was published since s subscribed. So
 // whoever has seen those bytes misses nothing that is published from then on.
+// One who is not held just gets them.
 func (s *Subscriber) Begin(first []byte) {
 	s.shard.post(item{kind: itemBegin, sub: s, frame: NewFrame(first)})
 }

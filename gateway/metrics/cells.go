@@ -77,6 +77,8 @@ const (
 	CloseForbidden
 	// CloseRevoked: the token, or all of the user's, was revoked.
 	CloseRevoked
+	// CloseGap: messages may have been lost, and its endpoint closes then (on_gap: close).
+	CloseGap
 
 	NumCloseReasons
 )
@@ -245,6 +247,7 @@ type Cell struct {
 	Writes     atomic.Uint64 // writes that carried them
 	BytesOut   atomic.Uint64 // bytes given to sockets
 	Drops      [NumDropReasons]atomic.Uint64
+	Gaps       atomic.Uint64 // times that subscribers of a channel may have missed something
 	Panics     atomic.Uint64
 
 	// GuardSteps counts how often the memory guard came to a step, by step.

@@ -51,6 +51,7 @@ func (s *Set) Collect(ch chan<- prometheus.Metric) {
 	for r := range NumDropReasons {
 		counter(n.drops, func(c *Cell) *atomic.Uint64 { return &c.Drops[r] }, r.String())
 	}
+	counter(n.gaps, func(c *Cell) *atomic.Uint64 { return &c.Gaps })
 	for st := range NumGuardSteps {
 		counter(n.guardSteps, func(c *Cell) *atomic.Uint64 { return &c.GuardSteps[st] }, st.String())
 	}

@@ -30,6 +30,7 @@ type names struct {
 	deliveries        *prometheus.Desc
 	writes            *prometheus.Desc
 	drops             *prometheus.Desc
+	gaps              *prometheus.Desc
 	fanout            *prometheus.Desc
 	batch             *prometheus.Desc
 	inbox             *prometheus.Desc
@@ -70,6 +71,7 @@ func newNames() names {
 		deliveries:        d("hub_deliveries_total", "Messages given to subscribers' sockets: publications times their subscribers, less the drops."),
 		writes:            d("hub_writes_total", "Writes that carried the deliveries. Deliveries per write is how well batching works."),
 		drops:             d("hub_dropped_messages_total", "Messages not delivered to a subscriber, or not accepted for delivery, by why.", "reason"),
+		gaps:              d("hub_gaps_total", "Times that subscribers of a channel on this node may have missed messages, and that it could not be put right from a history: a link to the broker that was down, or a position that is too old."),
 		fanout:            d("hub_fanout_seconds", "Time from publish to the last subscriber's write, for each shard's batch."),
 		batch:             d("hub_batch_frames", "Frames in a batch, which each of its subscribers gets in one write. It rises with load."),
 		inbox:             d("hub_inbox_publications", "Publications waiting in a shard's inbox. Near hub.inbox, publishers are refused.", "shard"),

@@ -34,6 +34,7 @@ var (
 		CloseExpired:        "expired",
 		CloseForbidden:      "forbidden",
 		CloseRevoked:        "revoked",
+		CloseGap:            "gap",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{
 		HandshakeBadRequest:   "bad_request",

@@ -21,9 +21,7 @@ var ErrQuery = errors.New("protocol: malformed query")
 // once, in order. Other parameters are ignored.
 func RawChannels(query string) ([]string, error) {
 	var names []string
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
+	for pair := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if key != "channel" {
 			continue

@@ -143,7 +143,8 @@ func (a *admissions) find(query string, limits *Limits) *Admission {
 
 // keep remembers an admitted query, of which it makes a copy.
 func (a *admissions) keep(query string, limits *Limits, adm *Admission) {
-	if len(query) > maxAdmittedQuery || strings.Contains(query, "token=") { // nobody's token is kept
+	if len(query) > maxAdmittedQuery || strings.Contains(query, "token=") || // nobody's token is kept
+		strings.Contains(query, "since=") { // nor what is nobody else's
 		return
 	}
 	a.mu.Lock()

@@ -6,6 +6,7 @@ import (
 
 	"sluice/gateway/auth"
 	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
 )
 
@@ -16,7 +17,8 @@ const maxEarly = 4096
 // owned by the connection's poller.
 type pending struct {
 	channels []string // joined when it has
-	greeting []byte   // an encoded frame, sent then; nil for none
+	resume   *protocol.Resume
+	greeting []byte // an encoded frame, sent then; nil for none
 	rules    ws.Rules
 	heard    int // bytes
 }
@@ -72,12 +74,7 @@ func (s *Session) identify(m ws.Message, p *pending) {
 		return
 	}
 	s.admission.Store(adm)
-	if !s.join(adm) {
-		return
-	}
-	if p.greeting != nil {
-		s.Reply(p.greeting)
-	}
+	s.join(adm, p.resume, p.greeting)
 }
 
 // renew takes a token that a client sends while it is connected. It must name
@@ -193,18 +190,4 @@ func (s *Session) forbid(id *auth.Identity, err error) {
 	const most = 123 // RFC 6455 section 5.5
 	text := strings.TrimPrefix(err.Error(), "session: ")
 	s.end(CodeForbidden, text[:min(len(text), most)], metrics.CloseForbidden)
-}
-
-// join subscribes an open session to its channels; false: it ends.
-func (s *Session) join(adm *Admission) bool {
-	for _, name := range adm.Channels {
-		if err := s.ep.Hub.Subscribe(&s.Subscriber, name); err != nil {
-			s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
-			return false
-		}
-	}
-	if adm.id != nil {
-		s.watch(adm.id)
-	}
-	return true
 }

@@ -10,16 +10,18 @@ import (
 
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
 )
 
 // A rig is a hub and an endpoint without sockets. It lives in a synctest
 // bubble, where time passes when everyone waits for it.
 type rig struct {
-	hub    *hub.Hub
-	set    *metrics.Set
-	ep     *Endpoint
-	limits atomic.Pointer[Limits]
+	hub      *hub.Hub
+	set      *metrics.Set
+	ep       *Endpoint
+	limits   atomic.Pointer[Limits]
+	dialects Dialects
 }
 
 // inBubble runs f with a rig. settings and endpoint may be nil.
@@ -34,8 +36,9 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 		if settings.WriteQueue == 0 {
 			settings.WriteQueue, settings.OutboxFrames = 1<<20, 1024
 		}
+		plain, positioned := r.dialects.Variant(Dialect{}), r.dialects.Variant(Dialect{Positions: true})
 		h, err := hub.New(hub.Options{
-			Shards: 2, Inbox: 1024, BatchBytes: 4096, Slice: 10, Codecs: Codecs(),
+			Shards: 2, Inbox: 1024, BatchBytes: 4096, Slice: 10, Codecs: r.dialects.Codecs(),
 			Settings: settings, Metrics: r.set, Log: zerolog.Nop(),
 		})
 		if err != nil {
@@ -44,7 +47,7 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 		defer h.Stop()
 		r.hub = h
 		r.ep = &Endpoint{
-			Hub: h, Cell: r.set.Edge(), Variant: RawVariant, Publish: true, EchoSelf: true,
+			Hub: h, Cell: r.set.Edge(), Variant: plain, Positioned: positioned, Publish: true, EchoSelf: true,
 			Channels: []string{"lobby"}, Allow: []string{"*"}, Limits: &r.limits,
 		}
 		if endpoint != nil {
@@ -76,12 +79,16 @@ type client struct {
 // join opens a session with a query.
 func (r *rig) join(t *testing.T, query string) *client {
 	t.Helper()
+	resume, err := protocol.RawResume(query)
+	if err != nil {
+		t.Fatal(err)
+	}
 	channels, err := r.ep.Admit(query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &client{t: t}
-	c.Open(r.ep, c, channels, nil)
+	c.Open(r.ep, c, channels, resume, []byte{})
 	synctest.Wait()
 	return c
 }

@@ -11,15 +11,17 @@ import (
 
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
+	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
 )
 
 // Endpoint is what the sessions of one path share.
 type Endpoint struct {
 	// Static.
-	Hub     *hub.Hub
-	Cell    *metrics.Cell
-	Variant hub.Variant
+	Hub  *hub.Hub
+	Cell *metrics.Cell
+	// Variant is how clients are spoken to, and Positioned those who ask for positions.
+	Variant, Positioned hub.Variant
 	// Publish: may clients publish to the channels they joined.
 	Publish bool
 	// EchoSelf: does a publisher get its own message.
@@ -88,27 +90,41 @@ type Session struct {
 // Open makes the handshaked connection a subscriber of the channels that it
 // was admitted to. From now on only the hub writes to conn: first the bytes
 // that complete the handshake, which it keeps. By then the client is
-// subscribed: what is published once it has seen them reaches it.
-func (s *Session) Open(ep *Endpoint, conn hub.Conn, adm *Admission, first []byte) {
+// subscribed: what is published once it has seen them reaches it. resume is what
+// its URL says about what it has seen; nil: nothing.
+func (s *Session) Open(ep *Endpoint, conn hub.Conn, adm *Admission, resume *protocol.Resume, first []byte) {
 	s.ep = ep
 	s.admission.Store(adm)
 	s.Hold()
-	ep.Hub.Attach(&s.Subscriber, conn, ep.Variant)
-	var err error
-	for _, name := range adm.Channels {
-		if err = ep.Hub.Subscribe(&s.Subscriber, name); err != nil {
-			break
-		}
+	variant := ep.Variant
+	if resume != nil && resume.Positions {
+		variant = ep.Positioned
 	}
-	s.Begin(first)
-	switch {
-	case err != nil:
-		s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
-	case adm.pending != nil:
+	ep.Hub.Attach(&s.Subscriber, conn, variant)
+	if adm.pending != nil {
+		adm.pending.resume = resume
+		s.Begin(first)
 		s.EndIn(ep.Auth.Authority.Load().FirstMessage, metrics.CloseUnauthorized)
-	case adm.id != nil:
+		return
+	}
+	s.join(adm, resume, first)
+}
+
+// join subscribes the session to its channels, and lets it begin with first;
+// nil: it has begun. False: it ends.
+func (s *Session) join(adm *Admission, resume *protocol.Resume, first []byte) bool {
+	joins := make([]hub.Join, len(adm.Channels))
+	for i, name := range adm.Channels {
+		joins[i] = hub.Join{Channel: name, Since: hub.Position(resume.At(i, name))}
+	}
+	if err := s.ep.Hub.Subscribe(&s.Subscriber, joins, first); err != nil {
+		s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
+		return false
+	}
+	if adm.id != nil {
 		s.watch(adm.id)
 	}
+	return true
 }
 
 // Feed takes bytes that the client sent, in order. b is changed in place, and

@@ -1,0 +1,275 @@
+package hub
+
+import (
+	"math/bits"
+	"time"
+
+	"sluice/gateway/metrics"
+)
+
+// Broker carries publications to the other nodes and back, and keeps what the
+// fleet has of histories. A hub without one is a node alone. None of its methods
+// blocks; Want and Fetch are called under a lock and only take note.
+type Broker interface {
+	// Publish sends p to the other nodes, once for each channel; the hub delivers
+	// it here. done may be nil; else it is called once, with the outcome, unless
+	// Publish returns an error, and then nothing was sent.
+	Publish(channels []string, p *Publication, done func(Receipt, error)) error
+	// Append stores p in the channel's history and sends it to all nodes, this one
+	// included, where it comes in as Deliver. done is as for Publish.
+	Append(channel string, limits *History, p *Publication, done func(Receipt, error)) error
+	// Want says that this node has subscribers of the channel now, or none any
+	// more. Caught answers each true within a few seconds, whatever happens.
+	Want(channel string, limits *History, wanted bool)
+	// Fetch asks for what came after a position; Caught answers.
+	Fetch(channel string, limits *History, after Position)
+}
+
+// Receipt is what a publisher is told.
+type Receipt struct {
+	// Subscribers the publication reached on this node.
+	Subscribers int
+	// Nodes that are subscribed, this one included if it is; -1: not known.
+	Nodes int
+	// Position in the channel's history, if it has one and the publication went to one channel.
+	Position Position
+}
+
+// Delivery is a publication that the broker brought. The hub keeps its Payload.
+type Delivery struct {
+	Publication
+	// Prev is the offset of the channel's publication before it.
+	Prev uint64
+	// At is when it was appended.
+	At time.Time
+	// Also are all channels that it was published on, if more than one.
+	Also []string
+	// Sender gets no copy: a connection of this node; 0: there is none.
+	Sender ID
+}
+
+// remote is what a channel needs in a fleet. It is guarded by the stripe's lock.
+type remote struct {
+	ready    bool // the broker has answered Want: those who join are served at once
+	fetching bool // Fetch was called
+	lossy    bool // something was dropped since the last delivery
+	held     []arrival
+	waiting  []joining
+}
+
+// maxHeld bounds what is held back of one channel while its history is fetched.
+// What comes beyond is dropped, and fetched again.
+const maxHeld = 1024
+
+// arrival is a delivery on its way to the channel's subscribers.
+type arrival struct {
+	Delivery
+	also []*channel // all channels that it was published on and that this node has, if more than one
+}
+
+// Deliver hands on what the broker brought, in the channel's order.
+func (h *Hub) Deliver(name string, d Delivery) {
+	a := arrival{Delivery: d}
+	if len(d.Also) > 1 {
+		a.also = h.find(d.Also)
+	}
+	st := h.stripeOf(name)
+	var wake uint64
+	st.mu.Lock()
+	if ch := st.channels[name]; ch != nil && ch.remote != nil {
+		wake = h.arrive(ch, &a)
+	}
+	st.mu.Unlock()
+	h.wake(wake)
+}
+
+// arrive decides about one delivery. The stripe is locked.
+func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
+	r, y, limits := ch.remote, ch.history, ch.namespace.Load().History
+	if y == nil || limits == nil || a.Position.Epoch == "" {
+		if h.full() {
+			r.lossy = true
+			return 0
+		}
+		if r.lossy {
+			wake = h.gap(ch)
+		}
+		_, w := h.post(ch, a.also, &a.Publication, a.Sender, h.nanos())
+		return wake | w
+	}
+	switch {
+	case r.fetching || !r.ready:
+		if len(r.held) < maxHeld {
+			r.held = append(r.held, *a)
+		}
+		return 0
+	case a.Position.Epoch == y.at.Epoch && a.Position.Offset <= y.at.Offset:
+		return 0 // it has been fetched already
+	case a.Position.Epoch != y.at.Epoch || a.Prev != y.at.Offset || h.full():
+		r.fetching = true
+		r.held = append(r.held, *a)
+		h.broker.Fetch(ch.name, limits, y.at)
+		return 0
+	}
+	h.keep(ch, Kept{a.Position, a.Payload, a.Binary, a.At}, limits)
+	_, wake = h.post(ch, a.also, &a.Publication, a.Sender, h.nanos())
+	return wake
+}
+
+// full says that a shard has no room for another publication, and counts it.
+func (h *Hub) full() bool {
+	for _, sh := range h.shards {
+		if sh.full() {
+			sh.cell.Drops[metrics.DropInboxFull].Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// Caught is the broker's answer to Want and Fetch: the channel's publications
+// flow now, and past is what its history holds after the position that was
+// asked for. err: it cannot be had at the moment, and Caught comes again when
+// the link is back.
+func (h *Hub) Caught(name string, past Past, err error) {
+	st := h.stripeOf(name)
+	var wake uint64
+	st.mu.Lock()
+	if ch := st.channels[name]; ch != nil && ch.remote != nil {
+		wake = h.caught(ch, past, err)
+	}
+	st.mu.Unlock()
+	h.wake(wake)
+}
+
+func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
+	r, y, limits := ch.remote, ch.history, ch.namespace.Load().History
+	if r.ready && y != nil && limits != nil && err == nil && h.full() {
+		r.held = nil
+		h.broker.Fetch(ch.name, limits, y.at) // later, when there is room
+		return 0
+	}
+	held := r.held
+	r.held, r.fetching = nil, false
+	if y != nil && limits != nil && err == nil {
+		switch {
+		case y.at.Epoch == "" && !r.ready: // nobody is served yet
+			y.restart(past.Top, past.Floor)
+			for _, k := range past.Kept {
+				h.keep(ch, k, limits)
+			}
+			y.at = past.Top
+		case y.at.Epoch == past.Top.Epoch && past.Complete:
+			wake |= h.deliverKept(ch, past, limits)
+		default:
+			wake |= h.gap(ch)
+			y.restart(Position{past.Top.Epoch, past.Floor}, past.Floor)
+			wake |= h.deliverKept(ch, past, limits)
+		}
+	}
+	r.ready = true
+	for i := range held {
+		wake |= h.arrive(ch, &held[i])
+	}
+	waiting := r.waiting
+	r.waiting = nil
+	for i := range waiting {
+		wake |= h.seat(ch, &waiting[i])
+	}
+	return wake
+}
+
+// deliverKept delivers what was missed.
+func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64) {
+	y := ch.history
+	for _, k := range past.Kept {
+		if k.Offset <= y.at.Offset {
+			continue
+		}
+		h.keep(ch, k, limits)
+		_, w := h.post(ch, nil, &Publication{Payload: k.Payload, Binary: k.Binary, Position: k.Position}, 0, h.nanos())
+		wake |= w
+	}
+	if past.Top.Offset > y.at.Offset {
+		y.at = past.Top
+	}
+	return wake
+}
+
+// Gap says that publications of a channel that has no history may have been
+// lost; every subscriber whose protocol can be told is told.
+func (h *Hub) Gap(name string) {
+	st := h.stripeOf(name)
+	var wake uint64
+	st.mu.Lock()
+	if ch := st.channels[name]; ch != nil {
+		wake = h.gap(ch)
+	}
+	st.mu.Unlock()
+	h.wake(wake)
+}
+
+// gap tells the channel's subscribers of a gap at this place in its order. The stripe is locked.
+func (h *Hub) gap(ch *channel) (wake uint64) {
+	h.shards[0].cell.Gaps.Add(1)
+	if ch.remote != nil {
+		ch.remote.lossy = false
+	}
+	var at Position
+	if ch.history != nil {
+		at = ch.history.at
+	}
+	for v := range h.codecs {
+		codec := &h.codecs[v]
+		if codec.Gap == nil && !codec.GapCloses {
+			continue
+		}
+		var f *Frame
+		if codec.Gap != nil {
+			f = NewFrame(codec.Gap(nil, ch.name, at))
+			f.at = h.nanos()
+		}
+		for i, sh := range h.shards {
+			if ch.count[i*len(h.codecs)+v] == 0 {
+				continue
+			}
+			it := item{kind: itemPublish, variant: Variant(v), ch: ch, frame: f}
+			if codec.GapCloses {
+				it.kind = itemGap
+			} else {
+				sh.inbox.waiting.Add(1)
+				sh.inbox.waitingBytes.Add(int64(len(f.bytes)))
+			}
+			if sh.inbox.put(it) {
+				wake |= 1 << i
+			}
+		}
+	}
+	return wake
+}
+
+// closeAll closes a channel's subscribers of one variant for a gap.
+func (sh *shard) closeAll(ch *channel, v Variant) {
+	r := sh.runs[runKey{ch, v}]
+	if r == nil {
+		return
+	}
+	all := make([]*Subscriber, len(r.subs))
+	for i := range r.subs {
+		all[i] = r.subs[i].sub
+	}
+	for _, s := range all {
+		sh.current = s
+		sh.close(s, nil, metrics.CloseGap)
+	}
+}
+
+// wake wakes the shards whose bits are set.
+func (h *Hub) wake(shards uint64) {
+	for ; shards != 0; shards &= shards - 1 {
+		h.shards[bits.TrailingZeros64(shards)].inbox.signal()
+	}
+}
+
+// wants says whether the broker has to hear of a channel: the node's own have no place in the fleet.
+func (h *Hub) wants(name string) bool { return h.broker != nil && name[0] != '$' }
