@@ -153,12 +153,15 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	r.held, r.fetching = nil, false
 	if y != nil && limits != nil && err == nil {
 		switch {
-		case y.at.Epoch == "" && !r.ready: // nobody is served yet
+		case y.at.Epoch == "": // what came before is nobody's who is here
 			y.restart(past.Top, past.Floor)
 			for _, k := range past.Kept {
 				h.keep(ch, k, limits)
 			}
 			y.at = past.Top
+			if r.ready {
+				wake |= h.gap(ch) // but they have been let in without
+			}
 		case y.at.Epoch == past.Top.Epoch && past.Complete:
 			wake |= h.deliverKept(ch, past, limits)
 		default:

@@ -55,6 +55,13 @@ func (y *history) keep(k Kept, limits *History) {
 	y.expire(limits, k.At)
 }
 
+// expire lets go of what is too old in ch's history. The stripe is locked.
+func (h *Hub) expire(ch *channel, limits *History, now time.Time) {
+	before := ch.history.bytes
+	ch.history.expire(limits, now)
+	h.keptBytes.Add(int64(ch.history.bytes - before))
+}
+
 // expire lets go of what is too much or too old.
 func (y *history) expire(limits *History, now time.Time) {
 	oldest := now.Add(-limits.TTL).UnixNano()
@@ -171,9 +178,7 @@ func (h *Hub) sweep(st *stripe, now time.Time) {
 		if y == nil || limits == nil {
 			continue
 		}
-		before := y.bytes
-		y.expire(limits, now)
-		h.keptBytes.Add(int64(y.bytes - before))
+		h.expire(ch, limits, now)
 		if h.broker == nil && ch.total == 0 && len(y.past) == 0 && now.Sub(ch.used) > max(forgetAfter*limits.TTL, forgetAtLeast) {
 			h.forget(ch)
 		}
@@ -195,6 +200,6 @@ func (h *Hub) History(name string, after Position, limit int) (Past, bool) {
 	if ch.history == nil {
 		return Past{}, false
 	}
-	ch.history.expire(limits, time.Now())
+	h.expire(ch, limits, time.Now())
 	return ch.history.list(after, limit), true
 }

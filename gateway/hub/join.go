@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync/atomic"
+	"time"
 )
 
 // Join is one channel that a subscriber joins.
@@ -87,7 +88,8 @@ func (s *Subscriber) begin(first []byte) {
 func (h *Hub) seat(ch *channel, j *joining) (wake uint64) {
 	s := j.sub
 	var owed *Frame
-	if ch.history != nil && ch.namespace.Load().History != nil {
+	if limits := ch.namespace.Load().History; ch.history != nil && limits != nil {
+		h.expire(ch, limits, time.Now())
 		owed = h.owed(ch, s.variant, j.since)
 	}
 	ch.count[s.shard.id*len(h.codecs)+int(s.variant)]++
