@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"sluice/gateway/hub"
 )
 
 // Errors of a Link. What they wrap is for a log.
@@ -84,13 +86,7 @@ type Receiver interface {
 }
 
 // Position is a place in a channel's history.
-type Position struct {
-	// Epoch names one life of the history: when it has changed, offsets of before
-	// mean nothing. 1 to 32 characters of A-Z a-z 0-9 _ -; "" is no position.
-	Epoch string
-	// Offset grows with every message of the channel, not always by 1.
-	Offset uint64
-}
+type Position = hub.Position
 
 // Class is what the histories of a class of channels have in common. The engine
 // keeps a stream, or whatever it has, for each.
@@ -111,6 +107,10 @@ type Past struct {
 	// Top is where the channel's history is now. A channel that never had a
 	// message has a position, too: what is published later lies after it.
 	Top Position
+	// Floor: with no position asked, nothing after this offset is missing from
+	// Messages. It is the offset before the first of Messages, or that of the first
+	// where the engine cannot say more; with no Messages, that of Top.
+	Floor uint64
 	// Complete: nothing between the asked position and the first of Messages is
 	// missing. It is false when the epoch is another one, when something was
 	// there and has been dropped since, and when the engine cannot exclude it.

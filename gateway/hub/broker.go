@@ -21,8 +21,9 @@ type Broker interface {
 	// Want says that this node has subscribers of the channel now, or none any
 	// more. Caught answers each true within a few seconds, whatever happens.
 	Want(channel string, limits *History, wanted bool)
-	// Fetch asks for what came after a position; Caught answers.
-	Fetch(channel string, limits *History, after Position)
+	// Fetch asks for what came after a position; Caught answers, or with later set,
+	// Doubt does in a while.
+	Fetch(channel string, limits *History, after Position, later bool)
 }
 
 // Receipt is what a publisher is told.
@@ -108,7 +109,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 	case a.Position.Epoch != y.at.Epoch || a.Prev != y.at.Offset || h.full():
 		r.fetching = true
 		r.held = append(r.held, *a)
-		h.broker.Fetch(ch.name, limits, y.at)
+		h.broker.Fetch(ch.name, limits, y.at, false)
 		return 0
 	}
 	h.keep(ch, Kept{a.Position, a.Payload, a.Binary, a.At}, limits)
@@ -146,7 +147,8 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	r, y, limits := ch.remote, ch.history, ch.namespace.Load().History
 	if r.ready && y != nil && limits != nil && err == nil && h.full() {
 		r.held = nil
-		h.broker.Fetch(ch.name, limits, y.at) // later, when there is room
+		r.fetching = false
+		h.broker.Fetch(ch.name, limits, y.at, true) // when there is room
 		return 0
 	}
 	held := r.held
@@ -199,14 +201,22 @@ func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64)
 	return wake
 }
 
-// Gap says that publications of a channel that has no history may have been
-// lost; every subscriber whose protocol can be told is told.
-func (h *Hub) Gap(name string) {
+// Doubt says that publications of a channel may have been lost on the way here.
+// Where there is a history they are fetched; else every subscriber whose protocol
+// can be told is told.
+func (h *Hub) Doubt(name string) {
 	st := h.stripeOf(name)
 	var wake uint64
 	st.mu.Lock()
-	if ch := st.channels[name]; ch != nil {
-		wake = h.gap(ch)
+	if ch := st.channels[name]; ch != nil && ch.remote != nil {
+		limits := ch.namespace.Load().History
+		switch {
+		case ch.history == nil || limits == nil:
+			wake = h.gap(ch)
+		case !ch.remote.fetching:
+			ch.remote.fetching = true
+			h.broker.Fetch(name, limits, ch.history.at, false)
+		}
 	}
 	st.mu.Unlock()
 	h.wake(wake)

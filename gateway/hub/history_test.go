@@ -178,8 +178,8 @@ func (b *fakeBroker) Want(channel string, _ *History, wanted bool) {
 	b.note(fmt.Sprintf("want %s %v", channel, wanted))
 }
 
-func (b *fakeBroker) Fetch(channel string, _ *History, after Position) {
-	b.note(fmt.Sprintf("fetch %s %s:%d", channel, after.Epoch, after.Offset))
+func (b *fakeBroker) Fetch(channel string, _ *History, after Position, later bool) {
+	b.note(fmt.Sprintf("fetch %s %s:%d later %v", channel, after.Epoch, after.Offset, later))
 }
 
 func (b *fakeBroker) wants(t *testing.T, asked ...string) {
@@ -325,7 +325,7 @@ func TestFetchesWhatIsMissing(t *testing.T) {
 	r.Deliver("k", delivery(8))
 	r.Deliver("k", delivery(9))
 	r.want(c, "hello", "3", "4", "5")
-	b.wants(t, "want k true", "fetch k e:5")
+	b.wants(t, "want k true", "fetch k e:5 later false")
 	r.Caught("k", pastOf(6, 8), nil)
 	r.Deliver("k", delivery(10))
 	r.want(c, "hello", "3", "4", "5", "6", "7", "8", "9", "10")
@@ -346,13 +346,13 @@ func TestTellsOfGaps(t *testing.T) {
 	r.Caught("k", lost, nil)
 	r.Deliver("k", delivery(10))
 	r.want(c, "hello", "gap k 2", "8", "9", "10")
-	b.wants(t, "want k true", "fetch k e:2")
+	b.wants(t, "want k true", "fetch k e:2 later false")
 
 	// The broker came back with nothing.
 	other := delivery(1)
 	other.Position.Epoch = "f"
 	r.Deliver("k", other)
-	b.wants(t, "fetch k e:10")
+	b.wants(t, "fetch k e:10 later false")
 	r.Caught("k", Past{Kept: []Kept{{Position{"f", 1}, []byte("anew"), false, time.Now()}}, Top: Position{"f", 1}}, nil)
 	r.want(c, "hello", "gap k 2", "8", "9", "10", "gap k 10", "anew")
 	r.want(r.resume("k", Position{"f", 0}), "hello", "anew")
@@ -361,7 +361,7 @@ func TestTellsOfGaps(t *testing.T) {
 	a := r.resume("a", Position{})
 	r.Caught("a", Past{}, nil)
 	r.publish("1", "a")
-	r.Gap("a")
+	r.Doubt("a")
 	r.publish("2", "a")
 	r.want(a, "hello", "1", "gap a 0", "2")
 	if n := r.metrics.Cell(0).Gaps.Load(); n != 4 {
@@ -378,7 +378,7 @@ func TestGapCloses(t *testing.T) {
 	other := r.resume("b", Position{})
 	r.Caught("a", Past{}, nil)
 	r.Caught("b", Past{}, nil)
-	r.Gap("a")
+	r.Doubt("a")
 	r.want(c, "hello", "close "+metrics.CloseGap.String())
 	r.want(other, "hello")
 }

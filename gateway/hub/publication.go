@@ -24,6 +24,8 @@ var (
 	// used up (limits.node_queue_bytes), or its memory (guard.shed_queues). Try
 	// again later.
 	ErrBusy = errors.New("hub: busy: too many publications are waiting")
+	// ErrDown: the link to the fleet's broker is down.
+	ErrDown = errors.New("hub: the link to the broker is down")
 	// ErrStopped: the hub was stopped.
 	ErrStopped = errors.New("hub: stopped")
 )

@@ -1,0 +1,263 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/hub"
+)
+
+// Sink is who gets what comes in: the hub. The Broker's goroutines call it.
+type Sink interface {
+	Deliver(channel string, d hub.Delivery)
+	Caught(channel string, past hub.Past, err error)
+	// Doubt: something may be missing on the channel.
+	Doubt(channel string)
+}
+
+// Options configure a Broker.
+type Options struct {
+	// Node names this node in the fleet.
+	Node string
+	Link Link
+	// Linger is how long the node stays subscribed to a channel after its last subscriber has left.
+	Linger time.Duration
+	// LocalWhenDown delivers publications on channels without a history to the
+	// subscribers of this node while the link is down, instead of refusing them.
+	LocalWhenDown bool
+	// Bare takes messages without an envelope for what they are; else they are dropped.
+	Bare bool
+	// Control gets control messages from other nodes, one at a time. It must not block. Nil: nobody does.
+	Control func(m []byte)
+	// Changed is told when the link has come up or gone down. Nil: nobody is.
+	Changed func(up bool)
+	Log     zerolog.Logger
+}
+
+// Broker is a hub's way to the other nodes. It implements hub.Broker over a Link.
+type Broker struct {
+	// Static after New, sink after Start.
+	o    Options
+	link Link
+	sink Sink
+	log  zerolog.Logger
+
+	up atomic.Bool
+
+	Counters Counters
+
+	interests interests
+	fetches   fetches
+	flushes   flushes
+
+	cancel context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+}
+
+// Counters are what a Broker has done since it began.
+type Counters struct {
+	Sent, Received   atomic.Uint64 // messages
+	Refused          atomic.Uint64 // publications, because the link was down or its queue full
+	Malformed        atomic.Uint64 // messages that were dropped
+	Downs            atomic.Uint64 // times that the link was lost
+	Losses           atomic.Uint64 // times that the engine dropped messages for this node
+	Fetches          atomic.Uint64 // reads of histories
+	Failed           atomic.Uint64 // of them, those that failed
+	Subscribed, Left atomic.Uint64 // channels
+}
+
+// New returns a Broker that does nothing before Start.
+func New(o Options) *Broker {
+	b := &Broker{o: o, link: o.Link, log: o.Log}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.interests.init()
+	b.fetches.init()
+	b.flushes.init()
+	return b
+}
+
+// Start begins to connect. Until the link is up, channels are served without it.
+func (b *Broker) Start(sink Sink) error {
+	b.sink = sink
+	if err := b.link.Start(receiver{b}); err != nil {
+		return err
+	}
+	b.wg.Go(b.keepInterests)
+	b.wg.Go(b.flush)
+	for range fetchers {
+		b.wg.Go(b.fetch)
+	}
+	return nil
+}
+
+// Close ends it. What is on its way is flushed until ctx is done.
+func (b *Broker) Close(ctx context.Context) error {
+	b.cancel()
+	err := b.link.Close(ctx)
+	b.wg.Wait()
+	return err
+}
+
+// Up says whether the link is up.
+func (b *Broker) Up() bool { return b.up.Load() }
+
+// Send gives a control message to one node, or to all others ("").
+func (b *Broker) Send(node string, m []byte) error { return b.link.Send(node, m) }
+
+// Publish implements hub.Broker.
+func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Receipt, error)) error {
+	var first error
+	for _, name := range channels {
+		err := b.link.Publish(name, b.envelope(channels, p))
+		if err == nil {
+			b.Counters.Sent.Add(1)
+			continue
+		}
+		b.Counters.Refused.Add(1)
+		if !b.o.LocalWhenDown || !errors.Is(err, ErrDown) {
+			if first = err; name == channels[0] {
+				return refusal(err)
+			}
+		}
+	}
+	if done == nil {
+		return nil
+	}
+	if first != nil {
+		done(hub.Receipt{}, refusal(first))
+		return nil
+	}
+	receipt := hub.Receipt{Nodes: -1}
+	if len(channels) == 1 {
+		if n, known := b.link.Nodes(channels[0]); known {
+			receipt.Nodes = n
+		}
+	}
+	b.flushes.add(func(err error) {
+		if err != nil && !b.o.LocalWhenDown {
+			done(hub.Receipt{}, refusal(err))
+			return
+		}
+		done(receipt, nil)
+	})
+	return nil
+}
+
+// Append implements hub.Broker.
+func (b *Broker) Append(channel string, limits *hub.History, p *hub.Publication, done func(hub.Receipt, error)) error {
+	err := b.link.Append(class(limits), channel, b.envelope(nil, p), func(at Position, err error) {
+		switch {
+		case done == nil && err != nil:
+			b.Counters.Refused.Add(1)
+		case done == nil:
+		case err != nil:
+			b.Counters.Refused.Add(1)
+			done(hub.Receipt{}, refusal(err))
+		default:
+			r := hub.Receipt{Nodes: -1, Position: at}
+			if n, known := b.link.Nodes(channel); known {
+				r.Nodes = n
+			}
+			done(r, nil)
+		}
+	})
+	if err != nil {
+		b.Counters.Refused.Add(1)
+		return refusal(err)
+	}
+	b.Counters.Sent.Add(1)
+	return nil
+}
+
+func (b *Broker) envelope(channels []string, p *hub.Publication) []byte {
+	e := envelope{binary: p.Binary, payload: p.Payload}
+	if p.Except != nil {
+		e.node, e.sender = b.o.Node, p.Except.ID()
+	}
+	if len(channels) > 1 {
+		e.also = channels
+	}
+	return e.append(make([]byte, 0, len(p.Payload)+64))
+}
+
+// refusal is what a publisher is told.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, ErrBusy):
+		return hub.ErrBusy
+	case errors.Is(err, ErrDown):
+		return hub.ErrDown
+	default:
+		return err
+	}
+}
+
+func class(limits *hub.History) Class {
+	return Class{Name: limits.Class, Size: limits.Size, TTL: limits.TTL}
+}
+
+// receiver is the Broker as its link sees it.
+type receiver struct{ *Broker }
+
+// Up implements Receiver.
+func (r receiver) Up() {
+	r.up.Store(true)
+	r.log.Info().Msg("broker link is up")
+	r.interests.change(func() { r.interests.stale = true })
+	if r.o.Changed != nil {
+		r.o.Changed(true)
+	}
+}
+
+// Down implements Receiver.
+func (r receiver) Down(err error) {
+	if r.up.Swap(false) {
+		r.Counters.Downs.Add(1)
+	}
+	r.log.Warn().Err(err).Msg("broker link is down")
+	r.interests.change(func() {}) // whoever waits need not
+	if r.o.Changed != nil {
+		r.o.Changed(false)
+	}
+}
+
+// Message implements Receiver.
+func (r receiver) Message(channel string, m []byte, pos Position, prev uint64) {
+	r.Counters.Received.Add(1)
+	e, err := decode(m)
+	if err == errBare && r.o.Bare {
+		e, err = bare(m), nil
+	}
+	if err != nil {
+		r.Counters.Malformed.Add(1)
+		return
+	}
+	d := hub.Delivery{
+		Publication: hub.Publication{Payload: e.payload, Binary: e.binary, Position: pos},
+		Prev:        prev, At: time.Now(), Also: e.also,
+	}
+	if e.node == r.o.Node {
+		d.Sender = e.sender
+	}
+	r.sink.Deliver(channel, d)
+}
+
+// Lost implements Receiver.
+func (r receiver) Lost() {
+	r.Counters.Losses.Add(1)
+	r.log.Warn().Msg("the broker dropped messages for this node, which was too slow")
+	r.interests.change(func() { r.interests.doubt = true })
+}
+
+// Control implements Receiver.
+func (r receiver) Control(m []byte) {
+	if r.o.Control != nil {
+		r.o.Control(m)
+	}
+}

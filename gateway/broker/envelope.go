@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"sluice/gateway/hub"
+)
+
+// A message between nodes is one line of ASCII, a newline, and the payload as
+// clients get it:
+//
+//	sluice/1 [KEY=VALUE ...]\n
+//	payload
+//
+// A backend may publish such a message straight to the engine, without the
+// server API; then the line is "sluice/1", or "sluice/1 binary=1" for a binary
+// message. The other keys are the nodes' own: from is the connection that
+// published and gets no copy, NODE/CONNECTION; also are all channels of the
+// publication, separated by commas, where it has more than one. Keys that a node
+// does not know are ignored.
+const magic = "sluice/1"
+
+// maxHeader bounds the first line.
+const maxHeader = 64 << 10
+
+// Errors of decode.
+var (
+	errBare   = errors.New("broker: no envelope")
+	errHeader = errors.New("broker: malformed envelope")
+)
+
+// envelope is a message between nodes, taken apart.
+type envelope struct {
+	binary  bool
+	node    string // of the connection that published; "" for none
+	sender  hub.ID
+	also    []string
+	payload []byte
+}
+
+// append appends the encoded envelope.
+func (e *envelope) append(dst []byte) []byte {
+	dst = append(dst, magic...)
+	if e.binary {
+		dst = append(dst, " binary=1"...)
+	}
+	if e.node != "" {
+		dst = append(append(append(dst, " from="...), e.node...), '/')
+		dst = append(dst, e.sender.String()...)
+	}
+	for i, name := range e.also {
+		if i == 0 {
+			dst = append(dst, " also="...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, name...)
+	}
+	dst = append(dst, '\n')
+	return append(dst, e.payload...)
+}
+
+// decode takes a message apart. Payload is a part of m.
+func decode(m []byte) (e envelope, err error) {
+	rest, ok := bytes.CutPrefix(m, []byte(magic))
+	if !ok || len(rest) == 0 || rest[0] != '\n' && rest[0] != ' ' {
+		return e, errBare
+	}
+	end := bytes.IndexByte(rest[:min(len(rest), maxHeader)], '\n')
+	if end < 0 {
+		return e, errHeader
+	}
+	e.payload = rest[end+1:]
+	if end > 0 {
+		err = e.keys(string(rest[1:end]))
+	}
+	if err == nil && !e.binary && !utf8.Valid(e.payload) {
+		err = errHeader // RFC 6455 section 5.6: a text message is UTF-8
+	}
+	return e, err
+}
+
+// keys reads the keys of the first line.
+func (e *envelope) keys(line string) error {
+	for pair := range strings.SplitSeq(line, " ") {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return errHeader
+		}
+		switch key {
+		case "binary":
+			e.binary = value == "1"
+		case "from":
+			node, id, ok := strings.Cut(value, "/")
+			sender, err := hub.ParseID(id)
+			if !ok || err != nil {
+				return errHeader
+			}
+			e.node, e.sender = node, sender
+		case "also":
+			e.also = strings.Split(value, ",")
+		}
+	}
+	return nil
+}
+
+// bare is a message without an envelope, as it was published: text if it is UTF-8.
+func bare(m []byte) envelope { return envelope{binary: !utf8.Valid(m), payload: m} }

@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sluice/gateway/hub"
+)
+
+// fetchers is how many histories are read at the same time.
+const fetchers = 16
+
+// fetchTimeout bounds the reading of one.
+const fetchTimeout = 5 * time.Second
+
+// fetches are the histories that are to be read. There is at most one for each
+// channel that the hub has, and one more that it had.
+type fetches struct {
+	// Guarded by mu.
+	mu   sync.Mutex
+	jobs []fetchJob
+
+	ready chan struct{} // one token for each fetcher that may look
+}
+
+type fetchJob struct {
+	channel string
+	limits  *hub.History
+	after   Position
+}
+
+func (f *fetches) init() { f.ready = make(chan struct{}, fetchers) }
+
+// Fetch implements hub.Broker.
+func (b *Broker) Fetch(channel string, limits *hub.History, after Position, later bool) {
+	if later {
+		b.interests.again([]string{channel})
+		return
+	}
+	f := &b.fetches
+	f.mu.Lock()
+	f.jobs = append(f.jobs, fetchJob{channel, limits, after})
+	f.mu.Unlock()
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fetches) take() (j fetchJob, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.jobs) == 0 {
+		f.jobs = nil
+		return j, false
+	}
+	j = f.jobs[0]
+	f.jobs[0] = fetchJob{}
+	f.jobs = f.jobs[1:]
+	return j, true
+}
+
+// fetch is one of the fetchers.
+func (b *Broker) fetch() {
+	for {
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-b.fetches.ready:
+		}
+		for b.ctx.Err() == nil {
+			j, ok := b.fetches.take()
+			if !ok {
+				break
+			}
+			b.read(j)
+		}
+	}
+}
+
+// read reads one history, and gives it to the hub.
+func (b *Broker) read(j fetchJob) {
+	ctx, cancel := context.WithTimeout(b.ctx, fetchTimeout)
+	defer cancel()
+	past, err := b.History(ctx, j.channel, j.limits, j.after, j.limits.Size)
+	if err != nil && b.up.Load() && b.ctx.Err() == nil {
+		b.log.Warn().Err(err).Str("channel", j.channel).Msg("reading a history failed; it is tried again")
+		b.interests.again([]string{j.channel})
+	}
+	b.sink.Caught(j.channel, past, err)
+}
+
+// History reads at most limit messages of a channel's history after a position (none: the newest).
+func (b *Broker) History(ctx context.Context, channel string, limits *hub.History, after Position, limit int) (hub.Past, error) {
+	var past hub.Past
+	b.Counters.Fetches.Add(1)
+	for first := true; ; first = false {
+		p, err := b.link.Read(ctx, class(limits), channel, after, limit-len(past.Kept))
+		if err != nil {
+			b.Counters.Failed.Add(1)
+			return hub.Past{}, refusal(err)
+		}
+		if first {
+			past.Floor, past.Complete = p.Floor, p.Complete
+		}
+		past.Top = p.Top
+		for _, m := range p.Messages {
+			after = m.Position
+			e, err := decode(m.Message)
+			if err == errBare && b.o.Bare {
+				e, err = bare(m.Message), nil
+			}
+			if err != nil {
+				b.Counters.Malformed.Add(1)
+				continue
+			}
+			past.Kept = append(past.Kept, hub.Kept{Position: m.Position, Payload: e.payload, Binary: e.binary, At: m.At})
+		}
+		if !p.More || len(p.Messages) == 0 || len(past.Kept) >= limit {
+			return past, nil
+		}
+	}
+}
