@@ -33,13 +33,14 @@ func AppendAccept(dst []byte, key string) []byte {
 // AppendUpgradeResponse appends the 101 that answers an upgrade (RFC 6455
 // section 4.2.2), after which both sides send frames. subprotocol is the one
 // that was chosen of Request.Protocols, in the server's own spelling, or empty:
-// nothing that the client sent stands in a response, but a hash of its key.
-func AppendUpgradeResponse(dst []byte, req *Request, subprotocol string) []byte {
+// nothing that the client sent stands in a response, but a hash of its key. d is
+// what was agreed on about compression.
+func AppendUpgradeResponse(dst []byte, req *Request, subprotocol string, d Deflate) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = AppendAccept(dst, req.Key)
 	if subprotocol != "" {
 		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
 		dst = append(dst, subprotocol...)
 	}
-	return append(dst, "\r\n\r\n"...)
+	return append(d.append(dst), "\r\n\r\n"...)
 }

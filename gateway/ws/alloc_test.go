@@ -71,7 +71,7 @@ func TestAllocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response := AppendUpgradeResponse(nil, &req, "chat")
+	response := AppendUpgradeResponse(nil, &req, "chat", Deflate{})
 	sink := 0
 	for _, tt := range []struct {
 		name string
@@ -91,7 +91,7 @@ func TestAllocs(t *testing.T) {
 				sink += len(p)
 			}
 		}},
-		{"answer", func() { dst = AppendUpgradeResponse(dst[:0], &req, "chat") }},
+		{"answer", func() { dst = AppendUpgradeResponse(dst[:0], &req, "chat", Deflate{}) }},
 		{"parse response", func() { n, _ := ParseUpgradeResponse(response, req.Key); sink += n }},
 	} {
 		t.Run(tt.name, func(t *testing.T) { allocs(t, tt.f) })
@@ -139,6 +139,6 @@ func BenchmarkAppendUpgradeResponse(b *testing.B) {
 	dst := make([]byte, 0, 256)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = AppendUpgradeResponse(dst[:0], &req, "")
+		dst = AppendUpgradeResponse(dst[:0], &req, "", Deflate{})
 	}
 }

@@ -27,6 +27,7 @@ var (
 	errCloseCode       = &Error{ProtocolError, "invalid close code"}                             // section 7.4
 	errCloseUTF8       = &Error{InvalidPayload, "the close reason is not UTF-8"}                 // section 5.5.1
 	errUTF8            = &Error{InvalidPayload, "the text is not UTF-8"}                         // section 8.1
+	errDeflate         = &Error{InvalidPayload, "the message is not well compressed"}            // RFC 7692 section 7.2.2
 	errTooBig          = &Error{MessageTooBig, "the message is too big"}                         // section 7.4.1, 1009
 
 	// Each fragment may be small, so the size is not the matter: 1008, not 1009.

@@ -6,10 +6,11 @@ import "strings"
 type fields struct {
 	host, origin, key, version string
 
-	seen        fieldSet
-	connection  bool // Connection lists "upgrade"
-	upgrade     bool // Upgrade lists "websocket"
-	badProtocol bool // a subprotocol is not a token
+	seen         fieldSet
+	connection   bool // Connection lists "upgrade"
+	upgrade      bool // Upgrade lists "websocket"
+	badProtocol  bool // a subprotocol is not a token
+	badExtension bool // an extension does not follow the grammar
 }
 
 // fieldSet remembers which of the headers that may come once have come.
@@ -51,6 +52,8 @@ func (f *fields) add(name, value string) *RequestError {
 		return f.once(fieldVersion, errVersions)
 	case equalFold(name, "sec-websocket-protocol"):
 		f.badProtocol = f.badProtocol || !tokenList(value)
+	case equalFold(name, "sec-websocket-extensions"):
+		f.badExtension = f.badExtension || !extensionList(value)
 	case equalFold(name, "transfer-encoding"):
 		return errTransferEncoding
 	case equalFold(name, "content-length"):
@@ -92,6 +95,8 @@ func (f *fields) check(line *requestLine) *RequestError {
 		return errKey
 	case f.badProtocol:
 		return errProtocol
+	case f.badExtension: // RFC 6455 section 9.1
+		return errExtension
 	}
 	return nil
 }

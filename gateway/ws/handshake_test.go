@@ -75,10 +75,10 @@ func TestUpgradeRequest(t *testing.T) {
 	for range req.Protocols() {
 		break
 	}
-	if got := AppendUpgradeResponse(nil, &req, ""); string(got) != "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+sampleAccept+"\r\n\r\n" {
+	if got := AppendUpgradeResponse(nil, &req, "", Deflate{}); string(got) != "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+sampleAccept+"\r\n\r\n" {
 		t.Errorf("answer %q", got)
 	}
-	if got := AppendUpgradeResponse(nil, &req, "chat"); !strings.HasSuffix(string(got), sampleAccept+"\r\nSec-WebSocket-Protocol: chat\r\n\r\n") {
+	if got := AppendUpgradeResponse(nil, &req, "chat", Deflate{}); !strings.HasSuffix(string(got), sampleAccept+"\r\nSec-WebSocket-Protocol: chat\r\n\r\n") {
 		t.Errorf("answer %q", got)
 	}
 }

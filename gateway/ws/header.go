@@ -4,20 +4,23 @@ import "encoding/binary"
 
 // header is a frame's header, decoded and checked.
 type header struct {
-	op     Opcode
-	fin    bool
-	masked bool
-	key    [4]byte // where masked
-	length int     // of the payload, within the limit it was checked against
+	op       Opcode
+	fin      bool
+	masked   bool
+	deflated bool    // RSV1: the message is compressed (RFC 7692 section 6)
+	key      [4]byte // where masked
+	length   int     // of the payload, within the limit it was checked against
 }
 
 // expect is what a header is checked against.
 type expect struct {
-	rsv       byte   // bits that an extension has given a meaning
-	masked    byte   // bitMask where frames must be masked, else 0
-	inMessage bool   // a fragmented message has begun
-	moreFrags bool   // one more frame may be added to the message
-	room      uint64 // bytes that the message may still grow by
+	rsv         byte   // bits that an extension has given a meaning
+	masked      byte   // bitMask where frames must be masked, else 0
+	inMessage   bool   // a fragmented message has begun
+	deflated    bool   // and it is compressed
+	moreFrags   bool   // one more frame may be added to the message
+	room        uint64 // bytes that the message may still grow by
+	deflateRoom uint64 // the same for a compressed one: what does not compress grows a little
 }
 
 // decode reads the header that b starts with and returns its size, or 0 if
@@ -29,6 +32,7 @@ func (x *expect) decode(b []byte) (h header, size int, err *Error) {
 		return header{}, 0, nil
 	}
 	h.fin = b[0]&bitFIN != 0
+	h.deflated = b[0]&bitRSV1 != 0
 	h.op = Opcode(b[0] & maskOpcode)
 	if err := x.checkFirst(b[0], h.op, h.fin); err != nil {
 		return header{}, 0, err
@@ -69,7 +73,11 @@ func (x *expect) decode(b []byte) (h header, size int, err *Error) {
 	}
 	// Compared as uint64, and before anything is made of it: a claimed length
 	// is an attacker's number.
-	if !h.op.Control() && n > x.room {
+	room := x.room
+	if h.deflated || x.deflated {
+		room = x.deflateRoom
+	}
+	if !h.op.Control() && n > room {
 		return header{}, 0, errTooBig
 	}
 	h.length = int(n)
@@ -88,6 +96,8 @@ func (x *expect) decode(b []byte) (h header, size int, err *Error) {
 func (x *expect) checkFirst(b0 byte, op Opcode, fin bool) *Error {
 	switch {
 	case b0&maskRSV&^x.rsv != 0:
+		return errRSV
+	case b0&bitRSV1 != 0 && (op.Control() || op == Continuation): // RFC 7692 sections 5.1 and 6.1
 		return errRSV
 	case !op.defined():
 		return errOpcode

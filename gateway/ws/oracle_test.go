@@ -45,9 +45,9 @@ func reference(in []byte) (events []string, code CloseCode) {
 				if e := checkClose(payload); e != nil {
 					return events, e.Code
 				}
-				return append(events, event(Message{Close, payload})), 0
+				return append(events, event(Message{Opcode: Close, Payload: payload})), 0
 			}
-			events = append(events, event(Message{Opcode(h.OpCode), payload}))
+			events = append(events, event(Message{Opcode: Opcode(h.OpCode), Payload: payload}))
 			continue
 		}
 		if h.OpCode != gobwas.OpContinuation {
@@ -61,7 +61,7 @@ func reference(in []byte) (events []string, code CloseCode) {
 		if op == Text && !utf8.Valid(message) {
 			return events, InvalidPayload
 		}
-		events = append(events, event(Message{op, message}))
+		events = append(events, event(Message{Opcode: op, Payload: message}))
 		state, message = state.Clear(gobwas.StateFragmented), nil
 	}
 }
@@ -194,7 +194,7 @@ func TestHandshakeAgainstAnotherImplementation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := AppendUpgradeResponse(nil, &req, "chat")
+	ours := AppendUpgradeResponse(nil, &req, "chat", Deflate{})
 	if !strings.Contains(string(theirs), string(AppendAccept(nil, challenge))) || !strings.Contains(string(ours), string(AppendAccept(nil, challenge))) {
 		t.Errorf("theirs %q, ours %q", theirs, ours)
 	}

@@ -22,6 +22,9 @@ type Rules struct {
 	// fragments; 0: DefaultMaxMessage. A larger one is refused with 1009 when
 	// its header tells, before its payload has come.
 	MaxMessage int
+	// Deflate: permessage-deflate was agreed on, without context takeover by the
+	// client (RFC 7692). MaxMessage bounds what comes out, too, as it comes out.
+	Deflate bool
 	// MaxFragments is how many frames a message may consist of; 0:
 	// DefaultMaxFragments. More are refused with 1008.
 	MaxFragments int
@@ -43,8 +46,9 @@ func (r *Rules) maxFragments() int {
 
 // Message is a whole message, or a control frame.
 type Message struct {
-	Opcode  Opcode // Text, Binary, Close, Ping or Pong; 0: none
-	Payload []byte // valid until the parser's next call, and may be overwritten by the caller
+	Opcode   Opcode // Text, Binary, Close, Ping or Pong; 0: none
+	Payload  []byte // valid until the parser's next call, and may be overwritten by the caller
+	Inflated bool   // it came compressed
 }
 
 // Parser turns the bytes of one connection into messages. The zero value is
@@ -78,7 +82,7 @@ type Parser struct {
 // cut short is copied, so b is free once rest is.
 //
 // Text is valid UTF-8, and refused with the first byte that shows that it will
-// not be. A close frame's payload is well-formed for ParseClose; call Next no
+// not be; where it is compressed, when the message is complete. A close frame's payload is well-formed for ParseClose; call Next no
 // more after one (RFC 6455 section 5.5.1). Control frames come out where they
 // stand, also between the fragments of a message.
 //
@@ -103,7 +107,7 @@ func (p *Parser) Next(r *Rules, b []byte) (m Message, rest []byte, err error) {
 			if !ascii && b[0] == bitFIN|byte(Text) && !utf8.Valid(payload) {
 				return p.fail(errUTF8)
 			}
-			return Message{Opcode(b[0] & maskOpcode), payload}, b[start+n:], nil
+			return Message{Opcode: Opcode(b[0] & maskOpcode), Payload: payload}, b[start+n:], nil
 		}
 	}
 	return p.next(r, b)

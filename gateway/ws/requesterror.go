@@ -49,6 +49,7 @@ var (
 	errKey              = &RequestError{400, "Sec-WebSocket-Key is missing or not 16 bytes in base64", ""}
 	errKeys             = &RequestError{400, "more than one Sec-WebSocket-Key", ""}
 	errProtocol         = &RequestError{400, "malformed Sec-WebSocket-Protocol", ""}
+	errExtension        = &RequestError{400, "malformed Sec-WebSocket-Extensions", ""}
 	errVersions         = &RequestError{400, "more than one Sec-WebSocket-Version", ""}
 	errWebSocketVersion = &RequestError{426, "only version 13 of the protocol is spoken", "Sec-WebSocket-Version: 13\r\n"}
 )

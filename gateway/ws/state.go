@@ -17,12 +17,13 @@ type state struct {
 	left  int    // bytes of its payload that have not come
 
 	// The data message that has begun.
-	op      Opcode  // 0: none
-	frags   int     // frames so far
-	carry   *[]byte // its payload so far, pooled; nil: empty
-	checked int     // bytes of carry that are known to be whole characters
-	aged    bool    // Age was asked of what is unfinished
-	since   uint32  // when it was asked first
+	op       Opcode  // 0: none
+	frags    int     // frames so far
+	deflated bool    // it is compressed
+	carry    *[]byte // its payload so far, pooled; nil: empty
+	checked  int     // bytes of carry that are known to be whole characters
+	aged     bool    // Age was asked of what is unfinished
+	since    uint32  // when it was asked first
 
 	// What the last message's payload points to, so that it outlives its call.
 	lentCarry   bool
@@ -132,8 +133,14 @@ func (s *state) expect(r *Rules) expect {
 	x := expect{
 		masked:    bitMask,
 		inMessage: s.op != 0,
+		deflated:  s.op != 0 && s.deflated,
 		moreFrags: s.frags < r.maxFragments(),
 		room:      uint64(max(0, r.maxMessage()-s.gathered())),
+	}
+	if r.Deflate {
+		x.rsv = bitRSV1
+		most := r.maxMessage()
+		x.deflateRoom = uint64(max(0, most+most>>8+64-s.gathered()))
 	}
 	if r.Client {
 		x.masked = 0
@@ -148,7 +155,7 @@ func (s *state) begin(h header) {
 		return
 	}
 	if h.op != Continuation {
-		s.op, s.frags = h.op, 0
+		s.op, s.frags, s.deflated = h.op, 0, h.deflated
 	}
 	s.frags++
 }
@@ -178,7 +185,7 @@ func (s *state) control(b []byte) (m Message, rest []byte, err *Error) {
 			return Message{}, nil, err
 		}
 	}
-	return Message{s.h.op, payload}, b[n:], nil
+	return Message{Opcode: s.h.op, Payload: payload}, b[n:], nil
 }
 
 // data reads a data frame's payload. The result's Opcode is 0 when the frame
@@ -188,18 +195,13 @@ func (s *state) data(r *Rules, b []byte) (m Message, rest []byte, err *Error) {
 	if s.h.fin && s.frags == 1 && n == s.h.length { // the whole message, whole in b
 		payload := b[:n:n]
 		s.unmask(payload)
-		if s.op == Text {
-			if c, ok := checkUTF8(payload); !ok || c != n {
-				return Message{}, nil, errUTF8
-			}
-		}
-		m = Message{s.op, payload}
+		m, err = s.complete(r, payload)
 		s.frame, s.op, s.left = false, 0, 0
-		return m, b[n:], nil
+		return m, b[n:], err
 	}
 	if n > 0 {
 		s.gather(r, b[:n])
-		if s.op == Text {
+		if s.op == Text && !s.deflated {
 			c, ok := checkUTF8((*s.carry)[s.checked:])
 			if !ok {
 				return Message{}, nil, errUTF8
@@ -214,16 +216,34 @@ func (s *state) data(r *Rules, b []byte) (m Message, rest []byte, err *Error) {
 	if !s.h.fin {
 		return Message{}, b[n:], nil
 	}
-	if s.op == Text && s.checked != s.gathered() { // ends within a character
-		return Message{}, nil, errUTF8
-	}
-	m.Opcode = s.op
+	var payload []byte
 	if s.carry != nil {
-		m.Payload = *s.carry
+		payload = *s.carry
 		s.lentCarry = true
 	}
+	m, err = s.complete(r, payload)
 	s.op = 0
-	return m, b[n:], nil
+	return m, b[n:], err
+}
+
+// complete makes a message of its whole payload.
+func (s *state) complete(r *Rules, payload []byte) (m Message, err *Error) {
+	m = Message{Opcode: s.op, Payload: payload, Inflated: s.deflated}
+	if s.deflated {
+		out, err := inflate(payload, r.maxMessage())
+		if err != nil {
+			return Message{}, err
+		}
+		s.dropCarry()
+		s.carry, s.lentCarry = out, true
+		m.Payload = *out
+	}
+	if s.op == Text {
+		if c, ok := checkUTF8(m.Payload[s.checked:]); !ok || c != len(m.Payload)-s.checked {
+			return Message{}, errUTF8 // or it ends within a character
+		}
+	}
+	return m, nil
 }
 
 // gather unmasks a copy of part behind what the message has so far. The buffer
@@ -232,7 +252,7 @@ func (s *state) gather(r *Rules, part []byte) {
 	if s.carry == nil {
 		s.carry = pool.Get(0)
 	}
-	s.carry = pool.Grow(s.carry, len(part), r.maxMessage())
+	s.carry = pool.Grow(s.carry, len(part), r.maxMessage()) // a compressed one may be a little longer
 	*s.carry = append(*s.carry, part...)
 	s.unmask((*s.carry)[len(*s.carry)-len(part):])
 	s.left -= len(part)

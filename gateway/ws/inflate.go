@@ -1,0 +1,110 @@
+package ws
+
+import (
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+
+	"sluice/gateway/internal/pool"
+)
+
+// inflater takes messages apart. Its reader is some 45 KB, so it is held while a
+// message is inflated, and no longer.
+type inflater struct {
+	r   io.ReadCloser
+	src source
+}
+
+// inflaters is shared by all parsers: at any time only those that inflate have one.
+var inflaters = sync.Pool{New: func() any {
+	f := new(inflater)
+	f.r = flate.NewReader(&f.src)
+	return f
+}}
+
+// source is a message and its tail. It gives single bytes, so that the reader
+// takes no more than it needs.
+type source struct {
+	message []byte
+	tail    []byte
+}
+
+// messageTail is put behind a message: the empty block that it left out (RFC 7692
+// section 7.2.2), and an empty final one, so that the reader comes to an end.
+var messageTail = []byte{0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF}
+
+// ReadByte implements io.ByteReader.
+func (s *source) ReadByte() (c byte, err error) {
+	from := &s.message
+	if len(*from) == 0 {
+		if from = &s.tail; len(*from) == 0 {
+			return 0, io.EOF
+		}
+	}
+	c, *from = (*from)[0], (*from)[1:]
+	return c, nil
+}
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (n int, err error) {
+	n = copy(p, s.message)
+	s.message = s.message[n:]
+	m := copy(p[n:], s.tail)
+	s.tail = s.tail[m:]
+	if n+m == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n + m, nil
+}
+
+// inflate returns a compressed message's payload in a pooled buffer. It stops as
+// soon as there is more than limit: what it holds never exceeds that by more
+// than a byte, whatever the message claims to be.
+func inflate(compressed []byte, limit int) (*[]byte, *Error) {
+	f := inflaters.Get().(*inflater)
+	defer f.release()
+	f.src = source{compressed, messageTail}
+	out := pool.Get(0)
+	if err := f.read(&out, limit); err != nil {
+		pool.Put(out)
+		return nil, err
+	}
+	return out, nil
+}
+
+// read appends what the source holds to *out, to which a larger buffer may come.
+func (f *inflater) read(out **[]byte, limit int) *Error {
+	if f.reset() != nil {
+		return errDeflate
+	}
+	for {
+		b := *out
+		if len(*b) == cap(*b) {
+			b = pool.Grow(b, min(max(len(*b), 256), limit+1-len(*b)), limit+1)
+			*out = b
+		}
+		n, err := f.r.Read((*b)[len(*b):min(cap(*b), limit+1)])
+		*b = (*b)[:len(*b)+n]
+		switch {
+		case len(*b) > limit:
+			return errTooBig
+		case err == nil:
+		case err != io.EOF:
+			return errDeflate
+		case len(f.src.message) == 0:
+			return nil
+		default: // the client has marked a block as its last, and goes on (RFC 7692 section 7.2.3.4)
+			if f.reset() != nil {
+				return errDeflate
+			}
+		}
+	}
+}
+
+func (f *inflater) reset() error { return f.r.(flate.Resetter).Reset(&f.src, nil) }
+
+func (f *inflater) release() {
+	f.src = source{}
+	inflaters.Put(f)
+}
