@@ -61,6 +61,11 @@ func layerTable() []layer {
 			"the hub fans out frames: no sockets, no protocol",
 		},
 		{
+			[]string{gw + "/broker"},
+			[]string{gw + "/hub"},
+			"what carries publications between nodes knows what a publication is, and no engine",
+		},
+		{
 			[]string{gw + "/session"},
 			[]string{gw + "/hub", gw + "/ws", protocol, gw + "/auth", gw + "/metrics", internal},
 			"a session is one connection's life, whatever carries its bytes",

@@ -76,13 +76,16 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialects := dialects(cfg)
+	dialects, err := dialects(cfg)
+	if err != nil {
+		return nil, err
+	}
 	g.hub, err = hub.New(hub.Options{
 		Shards:     shards,
 		Inbox:      cfg.Hub.Inbox,
 		BatchBytes: int(cfg.Hub.BatchBytes),
 		Slice:      cfg.Hub.Slice,
-		Codecs:     dialects.Codecs(),
+		Codecs:     dialects.Codecs(g.metrics.Edge()),
 		Settings:   hubSettings(cfg),
 		Metrics:    g.metrics,
 		Log:        component(o.Log, "hub"),
@@ -150,17 +153,17 @@ func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edg
 	ep := &edge.Endpoint{
 		Path: c.Path,
 		Session: &session.Endpoint{
-			Hub:        g.hub,
-			Cell:       g.metrics.Edge(),
-			Variant:    dialects.Variant(dialect(c, false)),
-			Positioned: dialects.Variant(dialect(c, true)),
-			Publish:    c.Publish,
-			EchoSelf:   c.EchoSelf,
-			Channels:   c.Channels,
-			Allow:      c.AllowChannels,
-			Stats:      c.Stats,
-			Auth:       gate,
-			Limits:     &g.limits,
+			Hub:      g.hub,
+			Cell:     g.metrics.Edge(),
+			Variants: dialects.Variants(dialect(c)),
+			Compress: c.Compression.Enabled,
+			Publish:  c.Publish,
+			EchoSelf: c.EchoSelf,
+			Channels: c.Channels,
+			Allow:    c.AllowChannels,
+			Stats:    c.Stats,
+			Auth:     gate,
+			Limits:   &g.limits,
 		},
 	}
 	ep.Page, ep.PageType = page(c)

@@ -131,8 +131,12 @@ func edgeTLS(c *config.TLS) *edge.TLS {
 }
 
 func sessionLimits(cfg *config.Config) *session.Limits {
+	rules := ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments}
+	deflate := rules
+	deflate.Deflate = true
 	return &session.Limits{
-		Rules:                  ws.Rules{MaxMessage: int(cfg.Limits.MessageSize), MaxFragments: cfg.Limits.Fragments},
+		Rules:                  rules,
+		Deflate:                deflate,
 		MessagesPerSecond:      cfg.Limits.MessagesPerSecond,
 		BytesPerSecond:         int(cfg.Limits.BytesPerSecond),
 		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
@@ -169,26 +173,26 @@ func page(c *config.Endpoint) (body []byte, contentType string) {
 }
 
 // dialects are all that the node speaks.
-func dialects(cfg *config.Config) *session.Dialects {
+func dialects(cfg *config.Config) (*session.Dialects, error) {
 	ds := new(session.Dialects)
 	for i := range cfg.Listeners {
 		for j := range cfg.Listeners[i].Endpoints {
-			ep := &cfg.Listeners[i].Endpoints[j]
-			ds.Variant(dialect(ep, false))
-			ds.Variant(dialect(ep, true))
+			ds.Variants(dialect(&cfg.Listeners[i].Endpoints[j]))
 		}
 	}
-	return ds
+	return ds, ds.Err()
 }
 
 // dialect is how the clients of an endpoint are spoken to.
-func dialect(c *config.Endpoint, positions bool) session.Dialect {
-	d := session.Dialect{Positions: positions}
+func dialect(c *config.Endpoint) (d session.Dialect) {
 	switch c.OnGap {
 	case config.GapMessage:
 		d.OnGap = session.GapMessage
 	case config.GapClose:
 		d.OnGap, d.GapCode = session.GapClose, ws.CloseCode(c.GapCode)
+	}
+	if c.Compression.Enabled {
+		d.Compression = session.Compression{Level: c.Compression.Level, MinSize: int(c.Compression.MinSize)}
 	}
 	return d
 }

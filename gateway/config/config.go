@@ -115,6 +115,8 @@ type Endpoint struct {
 	EchoSelf bool `yaml:"echo_self"`
 	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
 	Greeting string `yaml:"greeting"`
+	// permessage-deflate (RFC 7692), for clients that offer it.
+	Compression Compression `yaml:"compression"`
 	// When messages may have been lost between the nodes of a fleet: ignore (nothing happens), message
 	// (a text message, {"type":"gap","channel":"news"}), close (with gap_code, so that the client comes
 	// back and fetches the state anew). Clients that ask for positions (?positions=true) are always told.
@@ -133,6 +135,16 @@ type Endpoint struct {
 	// count and delivery rate are published once a second. The default is false; the
 	// built-in endpoint says true, so that the demo page can show them.
 	Stats bool `yaml:"stats"`
+}
+
+// Compression is permessage-deflate. A message is compressed once for all who get it.
+type Compression struct {
+	// It saves bandwidth and costs CPU for each message, on both sides.
+	Enabled bool `yaml:"enabled"`
+	// 1 (fast) to 9 (small). Clients that ask for a window below 32KiB get one level of their own.
+	Level int `yaml:"level"`
+	// Shorter messages are sent as they are, at most 16MiB.
+	MinSize Size `yaml:"min_size"`
 }
 
 // EndpointAuth is what an endpoint asks of those who connect, when auth is on.

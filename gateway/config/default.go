@@ -98,6 +98,7 @@ func defaultEndpoint() Endpoint {
 		AllowChannels: []string{"*"},
 		Publish:       true,
 		EchoSelf:      true,
+		Compression:   Compression{Level: 1, MinSize: 128},
 		OnGap:         GapIgnore,
 		GapCode:       4409,
 		Origins:       []string{},

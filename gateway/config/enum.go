@@ -37,7 +37,9 @@ const (
 	GapClose   OnGap = "close"
 )
 
-func (OnGap) choices() []string { return []string{string(GapIgnore), string(GapMessage), string(GapClose)} }
+func (OnGap) choices() []string {
+	return []string{string(GapIgnore), string(GapMessage), string(GapClose)}
+}
 
 // LogLevel is the least severe level that is logged.
 type LogLevel string

@@ -79,6 +79,8 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 		m := originProblem(origin)
 		l.check(m == "", item(join(key, "origins"), i), m)
 	}
+	between(l, join(key, "compression.level"), e.Compression.Level, 1, 9)
+	between(l, join(key, "compression.min_size"), e.Compression.MinSize, 0, 16*MiB)
 	between(l, join(key, "gap_code"), e.GapCode, 4000, 4999)
 	l.endpointAuth(e, join(key, "auth"))
 	between(l, join(key, "greeting"), Size(len(e.Greeting)), 0, 64*KiB)

@@ -37,10 +37,10 @@ type rig struct {
 func newRig() *rig {
 	r := &rig{set: metrics.NewSet(2)}
 	var dialects session.Dialects
-	dialects.Variant(session.Dialect{})
+	dialects.Variants(session.Dialect{})
 	r.hub = hub.Options{
 		Shards: 2, Inbox: 1 << 16, BatchBytes: 64 << 10, Slice: 100,
-		Codecs: dialects.Codecs(), Metrics: r.set, Log: zerolog.Nop(),
+		Codecs: dialects.Codecs(r.set.Edge()), Metrics: r.set, Log: zerolog.Nop(),
 		Settings: hub.Settings{
 			WriteQueue: 128 << 10, OutboxFrames: 1 << 20, CloseTimeout: 10 * time.Second,
 			Namespace: func(string) hub.Namespace { return hub.Namespace{} },

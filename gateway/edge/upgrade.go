@@ -132,8 +132,12 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 	outer := c.opening.outer
 	c.opening = nil
 	e.cell.Handshakes.Add(1)
-	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol)
-	c.Open(ep.Session, outer, adm, resume, adm.Greet(first, ep.Greeting)) // from here on only the shard sends
+	var deflate ws.Deflate
+	if ep.Session.Compress {
+		deflate = req.Deflate()
+	}
+	first := ws.AppendUpgradeResponse(make([]byte, 0, 256+len(ep.Greeting)), req, subprotocol, deflate)
+	c.Open(ep.Session, outer, adm, resume, deflate, adm.Greet(first, ep.Greeting)) // from here on only the shard sends
 	if len(rest) > 0 {
 		return c.Feed(rest)
 	}

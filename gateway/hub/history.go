@@ -94,6 +94,9 @@ func (y *history) after(from Position) ([]past, bool) {
 	return y.past[i:], true
 }
 
+// frameOverhead is room for what a codec puts before a payload.
+const frameOverhead = 16
+
 // replay encodes what came after from, as one piece; nil: nothing. False: not all of it is there.
 func (y *history) replay(from Position, v Variant, codec *Codec, channel string) (*Frame, bool) {
 	missed, ok := y.after(from)

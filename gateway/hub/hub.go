@@ -105,7 +105,8 @@ type Variant uint8
 // Codec is how one kind of subscriber is spoken to.
 type Codec struct {
 	// Encode appends the frame that delivers p on channel. It carries nothing
-	// of a single subscriber, so that one frame serves them all.
+	// of a single subscriber, so that one frame serves them all. dst may be nil,
+	// and then the frame is kept.
 	Encode func(dst []byte, channel string, p Publication) []byte
 	// Ping is the frame that asks a silent client for a sign of life.
 	Ping []byte

@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func frameOf(payload string) []byte {
 func testCodec() Codec {
 	c := Codec{
 		Encode: func(dst []byte, _ string, p Publication) []byte {
-			dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Payload)))
+			dst = binary.BigEndian.AppendUint32(slices.Grow(dst, 4+len(p.Payload)), uint32(len(p.Payload)))
 			return append(dst, p.Payload...)
 		},
 		Ping: frameOf("ping"),

@@ -208,7 +208,7 @@ func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at i
 				if h.codecs[v].Once {
 					f.also = also
 				}
-				f.bytes = h.codecs[v].Encode(make([]byte, 0, len(p.Payload)+frameOverhead), ch.name, *p)
+				f.bytes = h.codecs[v].Encode(nil, ch.name, *p)
 			}
 			sh.inbox.waiting.Add(1)
 			sh.inbox.waitingBytes.Add(int64(len(f.bytes)))
@@ -219,9 +219,6 @@ func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at i
 	}
 	return ch.total, wake
 }
-
-// frameOverhead is room for the longest header of an unmasked frame.
-const frameOverhead = 10
 
 // full says that a shard takes no more publications for now.
 func (sh *shard) full() bool {

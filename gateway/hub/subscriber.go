@@ -106,6 +106,9 @@ func (s *Subscriber) ID() ID {
 // hot: called for every message.
 func (s *Subscriber) Muted() bool { return s.state.Load()&stateMuted != 0 }
 
+// Variant is how the attached connection is spoken to.
+func (s *Subscriber) Variant() Variant { return s.variant }
+
 // Conn is the connection that was attached.
 func (s *Subscriber) Conn() Conn { return s.conn }
 

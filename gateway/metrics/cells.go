@@ -240,15 +240,18 @@ type Cell struct {
 	KeySetFailures    atomic.Uint64 // and those that did not
 	Closed            [NumCloseReasons]atomic.Uint64
 
-	MessagesIn atomic.Uint64 // data messages from clients
-	BytesIn    atomic.Uint64 // bytes read from sockets
-	Published  atomic.Uint64 // publications accepted, from clients and the server API
-	Deliveries atomic.Uint64 // messages given to subscribers' sockets
-	Writes     atomic.Uint64 // writes that carried them
-	BytesOut   atomic.Uint64 // bytes given to sockets
-	Drops      [NumDropReasons]atomic.Uint64
-	Gaps       atomic.Uint64 // times that subscribers of a channel may have missed something
-	Panics     atomic.Uint64
+	MessagesIn     atomic.Uint64 // data messages from clients
+	BytesIn        atomic.Uint64 // bytes read from sockets
+	Published      atomic.Uint64 // publications accepted, from clients and the server API
+	Compressed     atomic.Uint64 // frames that were compressed
+	CompressedFrom atomic.Uint64 // their messages' bytes
+	CompressedTo   atomic.Uint64 // and their own
+	Deliveries     atomic.Uint64 // messages given to subscribers' sockets
+	Writes         atomic.Uint64 // writes that carried them
+	BytesOut       atomic.Uint64 // bytes given to sockets
+	Drops          [NumDropReasons]atomic.Uint64
+	Gaps           atomic.Uint64 // times that subscribers of a channel may have missed something
+	Panics         atomic.Uint64
 
 	// GuardSteps counts how often the memory guard came to a step, by step.
 	GuardSteps [NumGuardSteps]atomic.Uint64

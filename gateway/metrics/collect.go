@@ -46,6 +46,9 @@ func (s *Set) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(n.messagesIn, func(c *Cell) *atomic.Uint64 { return &c.MessagesIn })
 	counter(n.published, func(c *Cell) *atomic.Uint64 { return &c.Published })
+	counter(n.compressed, func(c *Cell) *atomic.Uint64 { return &c.Compressed })
+	counter(n.compressedBytes, func(c *Cell) *atomic.Uint64 { return &c.CompressedFrom }, "before")
+	counter(n.compressedBytes, func(c *Cell) *atomic.Uint64 { return &c.CompressedTo }, "after")
 	counter(n.deliveries, func(c *Cell) *atomic.Uint64 { return &c.Deliveries })
 	counter(n.writes, func(c *Cell) *atomic.Uint64 { return &c.Writes })
 	for r := range NumDropReasons {

@@ -27,6 +27,8 @@ type names struct {
 	closed            *prometheus.Desc
 	messagesIn        *prometheus.Desc
 	published         *prometheus.Desc
+	compressed        *prometheus.Desc
+	compressedBytes   *prometheus.Desc
 	deliveries        *prometheus.Desc
 	writes            *prometheus.Desc
 	drops             *prometheus.Desc
@@ -68,6 +70,8 @@ func newNames() names {
 		closed:            d("session_closed_connections_total", "Open connections that ended, by why. Reason lost is a socket that ended without a close frame.", "reason"),
 		messagesIn:        d("session_received_messages_total", "Data messages received from clients, whether they were published or not."),
 		published:         d("hub_publications_total", "Publications accepted for delivery, from clients and from the server API."),
+		compressed:        d("hub_compressed_frames_total", "Frames that were compressed, once for all who get them."),
+		compressedBytes:   d("hub_compressed_bytes_total", "Bytes of the messages that were compressed (before) and of their frames (after).", "stage"),
 		deliveries:        d("hub_deliveries_total", "Messages given to subscribers' sockets: publications times their subscribers, less the drops."),
 		writes:            d("hub_writes_total", "Writes that carried the deliveries. Deliveries per write is how well batching works."),
 		drops:             d("hub_dropped_messages_total", "Messages not delivered to a subscriber, or not accepted for delivery, by why.", "reason"),

@@ -30,9 +30,9 @@ func TestFeedAllocs(t *testing.T) {
 	}
 	set := metrics.NewSet(1)
 	var dialects Dialects
-	dialects.Variant(Dialect{})
+	dialects.Variants(Dialect{})
 	h, err := hub.New(hub.Options{
-		Shards: 1, Inbox: 100, BatchBytes: 4096, Slice: 10, Codecs: dialects.Codecs(), Metrics: set, Log: zerolog.Nop(),
+		Shards: 1, Inbox: 100, BatchBytes: 4096, Slice: 10, Codecs: dialects.Codecs(set.Edge()), Metrics: set, Log: zerolog.Nop(),
 		Settings: hub.Settings{WriteQueue: 1 << 20, OutboxFrames: 10, Namespace: func(string) hub.Namespace { return hub.Namespace{} }},
 	})
 	if err != nil {
@@ -55,7 +55,7 @@ func TestFeedAllocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Open(ep, s, adm, nil, []byte{})
+		s.Open(ep, s, adm, nil, ws.Deflate{}, []byte{})
 		whole := masked(ws.Text, "a message of a usual length, that is to say some sixty bytes")
 		b := make([]byte, len(whole))
 		if got := testing.AllocsPerRun(1000, func() {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"slices"
 
 	"sluice/gateway/hub"
@@ -28,6 +29,18 @@ type Dialect struct {
 	OnGap OnGap
 	// GapCode is the close code for it.
 	GapCode ws.CloseCode
+	// Compression of what it is sent.
+	Compression Compression
+}
+
+// Compression is permessage-deflate (RFC 7692).
+type Compression struct {
+	// Level is 1 to 9; 0: nothing is compressed.
+	Level int
+	// MinSize is how long a message must be, in bytes.
+	MinSize int
+	// narrow: for a client whose window is smaller than the largest.
+	narrow bool
 }
 
 // OnGap is what a client learns of a gap.
@@ -45,8 +58,41 @@ const (
 // Dialects are those that a node speaks. Each is a variant of the hub's.
 type Dialects struct{ list []Dialect }
 
-// Variant is d's place among the hub's codecs. It is called before Codecs.
-func (ds *Dialects) Variant(d Dialect) hub.Variant {
+// Variants are the dialects of one endpoint: by positions, and by compression,
+// which is none, with the largest window, or with a smaller one.
+type Variants [2][3]hub.Variant
+
+// Variants are those of an endpoint whose clients are spoken to like d, each as
+// it asks for positions and compression. It is called before Codecs.
+func (ds *Dialects) Variants(d Dialect) (v Variants) {
+	offered := d.Compression
+	for i, positions := range []bool{false, true} {
+		d.Positions = positions
+		for j := range v[i] {
+			d.Compression = Compression{}
+			if j > 0 {
+				d.Compression = offered
+				d.Compression.narrow = j == 2 && offered.Level > 0
+			}
+			v[i][j] = ds.variant(d)
+		}
+	}
+	return v
+}
+
+// maxDialects is how many a hub.Variant can tell apart.
+const maxDialects = 256
+
+// Err says that there are too many.
+func (ds *Dialects) Err() error {
+	if len(ds.list) > maxDialects {
+		return errors.New("session: too many endpoints that differ in on_gap, gap_code or compression")
+	}
+	return nil
+}
+
+// variant is d's place among the hub's codecs.
+func (ds *Dialects) variant(d Dialect) hub.Variant {
 	i := slices.Index(ds.list, d)
 	if i < 0 {
 		i = len(ds.list)
@@ -55,27 +101,86 @@ func (ds *Dialects) Variant(d Dialect) hub.Variant {
 	return hub.Variant(i)
 }
 
-// Codecs are how the hub speaks to sessions, by variant.
-func (ds *Dialects) Codecs() []hub.Codec {
+// pick is how a client is spoken to.
+func (v *Variants) pick(positions bool, d ws.Deflate) hub.Variant {
+	i, j := 0, 0
+	if positions {
+		i = 1
+	}
+	switch {
+	case d.Bits == ws.MaxBits:
+		j = 1
+	case d.Bits > 0:
+		j = 2
+	}
+	return v[i][j]
+}
+
+// compresses says whether a client that is spoken to like this may send compressed messages.
+func (v *Variants) compresses(x hub.Variant) bool {
+	return x != v[0][0] && x != v[1][0]
+}
+
+// Codecs are how the hub speaks to sessions, by variant. cell counts what is compressed.
+func (ds *Dialects) Codecs(cell *metrics.Cell) []hub.Codec {
+	deflaters := map[Compression]*ws.Deflater{}
 	var codecs []hub.Codec
 	for _, d := range ds.list {
-		codecs = append(codecs, d.codec())
+		c := d.Compression
+		if c.Level > 0 && deflaters[c] == nil {
+			deflaters[c] = ws.NewDeflater(c.Level, c.MinSize, c.narrow)
+		}
+		codecs = append(codecs, d.codec(&voice{deflaters[c], cell}))
 	}
 	return codecs
 }
 
+// voice encodes messages.
+type voice struct {
+	deflater *ws.Deflater // nil: nothing is compressed
+	cell     *metrics.Cell
+}
+
+// maxFrameHeader is the longest header of a frame that is not masked.
+const maxFrameHeader = ws.MaxHeader - 4
+
+// frame appends a message to dst.
+func (v *voice) frame(dst []byte, op ws.Opcode, payload []byte) []byte {
+	if v.deflater == nil {
+		return ws.AppendFrame(slices.Grow(dst, maxFrameHeader+len(payload)), op, payload)
+	}
+	had := len(dst)
+	dst, compressed := v.deflater.AppendFrame(dst, op, payload)
+	if compressed {
+		v.cell.Compressed.Add(1)
+		v.cell.CompressedFrom.Add(uint64(len(payload)))
+		v.cell.CompressedTo.Add(uint64(len(dst) - had))
+	}
+	return dst
+}
+
+// raw appends the payload as a message.
+func (v *voice) raw(dst []byte, _ string, p hub.Publication) []byte {
+	return v.frame(dst, opcode(&p), p.Payload)
+}
+
+// positioned appends "message CHANNEL EPOCH:OFFSET", a newline and the payload, as one message.
+func (v *voice) positioned(dst []byte, channel string, p hub.Publication) []byte {
+	return v.frame(dst, opcode(&p), append(line("message", channel, p.Position), p.Payload...))
+}
+
 // codec delivers the payload and nothing else, as text or binary as it was
 // published; with Positions, behind a line that says where it stands.
-func (d Dialect) codec() hub.Codec {
+func (d Dialect) codec(v *voice) hub.Codec {
 	c := hub.Codec{
-		Encode: encodeRaw,
+		Encode: v.raw,
 		Gone:   gapMessage,
 		Ping:   ws.AppendFrame(nil, ws.Ping, nil),
 		Once:   true,
 	}
 	switch {
 	case d.Positions:
-		c.Encode, c.Once = encodePositioned, false
+		c.Encode, c.Once = v.positioned, false
 		c.Joined = func(dst []byte, channel string, at hub.Position) []byte {
 			return appendLine(dst, "joined", channel, at)
 		}
@@ -102,16 +207,6 @@ func opcode(p *hub.Publication) ws.Opcode {
 		return ws.Binary
 	}
 	return ws.Text
-}
-
-func encodeRaw(dst []byte, _ string, p hub.Publication) []byte {
-	return ws.AppendFrame(dst, opcode(&p), p.Payload)
-}
-
-// encodePositioned sends "message CHANNEL EPOCH:OFFSET", a newline and the payload.
-func encodePositioned(dst []byte, channel string, p hub.Publication) []byte {
-	line := line("message", channel, p.Position)
-	return ws.AppendFrame(dst, opcode(&p), append(line, p.Payload...))
 }
 
 func appendLine(dst []byte, kind, channel string, at hub.Position) []byte {

@@ -83,7 +83,7 @@ func (r *rig) enter(t *testing.T, target string, headers ...string) (*client, er
 		return nil, err
 	}
 	clear(b) // it is the poller's
-	c.Open(r.ep, c, adm, nil, adm.Greet([]byte{}, ws.AppendFrame(nil, ws.Text, []byte("welcome"))))
+	c.Open(r.ep, c, adm, nil, ws.Deflate{}, adm.Greet([]byte{}, ws.AppendFrame(nil, ws.Text, []byte("welcome"))))
 	synctest.Wait()
 	return c, nil
 }
@@ -340,7 +340,7 @@ func TestA8OwnChannels(t *testing.T) {
 		a.Policy = policy(t, "claims")
 		r.ep.Auth.Authority.Store(&a)
 		late := &client{t: t}
-		late.Open(r.ep, late, adm, nil, []byte{})
+		late.Open(r.ep, late, adm, nil, ws.Deflate{}, []byte{})
 		synctest.Wait()
 		if a, b := r.hub.Subscribers("user.alice"), r.hub.Subscribers("lobby"); a != 1 || b != 2 {
 			t.Errorf("%d and %d subscribers after the change", a, b)
@@ -365,7 +365,7 @@ func TestA6RevokedWhileOpening(t *testing.T) {
 		if err := list.Add(auth.Revocation{User: "alice"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		c.Open(r.ep, c, adm, nil, []byte{})
+		c.Open(r.ep, c, adm, nil, ws.Deflate{}, []byte{})
 		synctest.Wait()
 		c.check(farewell(CodeUnauthorized, "token revoked"))
 		if _, err := r.enter(t, "/?channel=room", bearer(tokenFor(t, "alice", time.Hour, "room"))...); err != ErrUnauthorized {

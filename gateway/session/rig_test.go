@@ -36,9 +36,9 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 		if settings.WriteQueue == 0 {
 			settings.WriteQueue, settings.OutboxFrames = 1<<20, 1024
 		}
-		plain, positioned := r.dialects.Variant(Dialect{}), r.dialects.Variant(Dialect{Positions: true})
+		variants := r.dialects.Variants(Dialect{})
 		h, err := hub.New(hub.Options{
-			Shards: 2, Inbox: 1024, BatchBytes: 4096, Slice: 10, Codecs: r.dialects.Codecs(),
+			Shards: 2, Inbox: 1024, BatchBytes: 4096, Slice: 10, Codecs: r.dialects.Codecs(r.set.Edge()),
 			Settings: settings, Metrics: r.set, Log: zerolog.Nop(),
 		})
 		if err != nil {
@@ -47,7 +47,7 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 		defer h.Stop()
 		r.hub = h
 		r.ep = &Endpoint{
-			Hub: h, Cell: r.set.Edge(), Variant: plain, Positioned: positioned, Publish: true, EchoSelf: true,
+			Hub: h, Cell: r.set.Edge(), Variants: variants, Publish: true, EchoSelf: true,
 			Channels: []string{"lobby"}, Allow: []string{"*"}, Limits: &r.limits,
 		}
 		if endpoint != nil {
@@ -88,7 +88,7 @@ func (r *rig) join(t *testing.T, query string) *client {
 		t.Fatal(err)
 	}
 	c := &client{t: t}
-	c.Open(r.ep, c, channels, resume, []byte{})
+	c.Open(r.ep, c, channels, resume, ws.Deflate{}, []byte{})
 	synctest.Wait()
 	return c
 }

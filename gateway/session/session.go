@@ -20,8 +20,10 @@ type Endpoint struct {
 	// Static.
 	Hub  *hub.Hub
 	Cell *metrics.Cell
-	// Variant is how clients are spoken to, and Positioned those who ask for positions.
-	Variant, Positioned hub.Variant
+	// Variants are how clients are spoken to.
+	Variants Variants
+	// Compress: permessage-deflate is agreed to (RFC 7692).
+	Compress bool
 	// Publish: may clients publish to the channels they joined.
 	Publish bool
 	// EchoSelf: does a publisher get its own message.
@@ -45,8 +47,8 @@ type Endpoint struct {
 
 // Limits are what one client may do.
 type Limits struct {
-	// Rules bound a message and its fragments.
-	Rules ws.Rules
+	// Rules bound a message and its fragments, and Deflate is the same for clients that may compress.
+	Rules, Deflate ws.Rules
 	// MessagesPerSecond from one client, with bursts of twice as many; 0 is no limit.
 	MessagesPerSecond int
 	// BytesPerSecond from one client, everything that it sends, with bursts of
@@ -91,18 +93,16 @@ type Session struct {
 // was admitted to. From now on only the hub writes to conn: first the bytes
 // that complete the handshake, which it keeps. By then the client is
 // subscribed: what is published once it has seen them reaches it. resume is what
-// its URL says about what it has seen; nil: nothing.
-func (s *Session) Open(ep *Endpoint, conn hub.Conn, adm *Admission, resume *protocol.Resume, first []byte) {
+// its URL says about what it has seen, nil for nothing; d is what was agreed on
+// about compression.
+func (s *Session) Open(ep *Endpoint, conn hub.Conn, adm *Admission, resume *protocol.Resume, d ws.Deflate, first []byte) {
 	s.ep = ep
 	s.admission.Store(adm)
 	s.Hold()
-	variant := ep.Variant
-	if resume != nil && resume.Positions {
-		variant = ep.Positioned
-	}
-	ep.Hub.Attach(&s.Subscriber, conn, variant)
+	ep.Hub.Attach(&s.Subscriber, conn, ep.Variants.pick(resume != nil && resume.Positions, d))
 	if adm.pending != nil {
 		adm.pending.resume = resume
+		adm.pending.rules.Deflate = d.Bits > 0
 		s.Begin(first)
 		s.EndIn(ep.Auth.Authority.Load().FirstMessage, metrics.CloseUnauthorized)
 		return
@@ -146,6 +146,9 @@ func (s *Session) Feed(b []byte) (published bool) {
 	}
 	for !s.closing {
 		rules := &limits.Rules
+		if s.ep.Compress && s.ep.Variants.compresses(s.Variant()) {
+			rules = &limits.Deflate
+		}
 		if waiting != nil {
 			rules = &waiting.rules
 		}
@@ -198,6 +201,10 @@ func (s *Session) handle(limits *Limits, m ws.Message) {
 // message publishes what the client sent.
 func (s *Session) message(limits *Limits, m ws.Message) {
 	s.ep.Cell.MessagesIn.Add(1)
+	if m.Inflated && limits.BytesPerSecond > 0 && !s.withinByteRate(limits, len(m.Payload)) {
+		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate) // what has to be inflated counts as well
+		return
+	}
 	if limits.MessagesPerSecond > 0 && !s.withinRate(limits) {
 		s.ep.Cell.Drops[metrics.DropRateLimit].Add(1)
 		s.end(ws.PolicyViolation, "too many messages", metrics.CloseRateLimit)

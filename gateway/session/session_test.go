@@ -386,7 +386,7 @@ func TestLimitsAreLive(t *testing.T) {
 // Every reason that the node itself may have to end a connection has a close
 // frame that a client can read.
 func TestCodecs(t *testing.T) {
-	for _, codec := range (&Dialects{list: []Dialect{{}, {Positions: true}, {OnGap: GapClose, GapCode: CodeGap}}}).Codecs() {
+	for _, codec := range (&Dialects{list: []Dialect{{}, {Positions: true}, {OnGap: GapClose, GapCode: CodeGap}}}).Codecs(new(metrics.Cell)) {
 		for reason := range metrics.NumCloseReasons {
 			var p ws.Parser
 			m, rest, err := p.Next(&ws.Rules{Client: true}, codec.Close[reason])

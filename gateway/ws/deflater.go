@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -63,7 +64,7 @@ func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []b
 	if err != nil || len(b) >= len(payload) { // the buffer gives no errors
 		return AppendFrame(dst, op, payload), false
 	}
-	dst = appendHeader(dst, bitFIN|bitRSV1|byte(op), 0, len(b))
+	dst = appendHeader(slices.Grow(dst, MaxHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
 	return append(dst, b...), true
 }
 
