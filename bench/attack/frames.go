@@ -4,19 +4,23 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"math/rand/v2"
+	"sync"
 
 	"sluice/gateway/ws"
 )
 
 // frames are the attacks on the frame codec.
 func frames() []Attack {
+	small := sync.OnceValue(func() []byte { return masked(ws.Text|deflatedBit, deflated(1<<20)) })
+	large := sync.OnceValue(func() []byte { return masked(ws.Text|deflatedBit, deflated(16<<20)) })
 	return []Attack{
 		{
 			Name: "frame-overflow", About: "announces frames of 2^31 to 2^64-1 bytes, and lengths that RFC 6455 forbids",
 			Wants: "1002 or 1009 before a byte of it is taken",
 			attempt: func(a *assault, n int) outcome {
 				lengths := hugeLengths()
-				return a.joined(n, func(c *conn) outcome { return c.flood(0, once(lengths[n%len(lengths)])) })
+				return a.joined(n, func(c *conn) outcome { return c.flood(0, once(lengths[rand.IntN(len(lengths))])) })
 			},
 		},
 		{
@@ -57,8 +61,13 @@ func frames() []Attack {
 		},
 		{
 			Name: "deflate-bombs", About: "offers permessage-deflate and sends 1 MiB and 16 MiB of zeros in it",
-			Wants:   "1009; 1002 where it was not agreed on",
-			attempt: func(a *assault, n int) outcome { return a.bomb(n) },
+			Wants: "1009; 1002 where it was not agreed on",
+			attempt: func(a *assault, n int) outcome {
+				if n%2 == 0 {
+					return a.bomb(n, small())
+				}
+				return a.bomb(n, large())
+			},
 		},
 	}
 }
@@ -89,24 +98,22 @@ func hugeLengths() [][]byte {
 // deflateOffer asks for compression that starts anew with each message.
 const deflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 
-func (a *assault) bomb(n int) outcome {
-	zeros := 1 << 20
-	if n%2 == 1 {
-		zeros = 16 << 20
-	}
+// deflatedBit is RSV1 (RFC 7692 section 6).
+const deflatedBit = 0x40
+
+// bomb sends a message that is far larger than it looks, and counts it as a breach
+// if it comes back.
+func (a *assault) bomb(n int, message []byte) outcome {
 	return a.joined(n, func(c *conn) outcome {
-		what := "agreed: "
-		if !c.extended {
-			what = "not agreed: "
-		}
-		e := c.listen()
-		if _, err := c.Write(masked(ws.Text|0x40, deflated(zeros))); err != nil {
-			o := e.wait()
-			o.what = what + o.what
+		o := c.flood(0, once(message))
+		if o.what == held {
 			return o
 		}
-		o := e.wait()
-		return outcome{what: what + o.what, breach: c.got.Load()}
+		agreed := "not agreed: "
+		if c.extended {
+			agreed = "agreed: "
+		}
+		return outcome{what: agreed + o.what, breach: c.got.Load()}
 	}, deflateOffer)
 }
 

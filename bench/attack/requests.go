@@ -29,7 +29,7 @@ func requests() []Attack {
 		{
 			Name: "smuggling", About: "sends malformed and ambiguous requests with a second one behind each",
 			Wants:   "4xx and cut; the second is never answered",
-			attempt: func(a *assault, n int) outcome { return a.smuggle(n) },
+			attempt: func(a *assault, _ int) outcome { return a.smuggle() },
 		},
 		{
 			Name: "origins", About: "connects as web pages of other sites do",
@@ -107,10 +107,10 @@ func once(b []byte) func() []byte {
 }
 
 // smuggle sends one of the corpus, then a good request in the same write.
-func (a *assault) smuggle(n int) outcome {
+func (a *assault) smuggle() outcome {
 	return a.opened(func(c *conn) outcome {
 		corpus := smuggled(a.host, a.target)
-		bad := corpus[n%len(corpus)]
+		bad := corpus[rand.IntN(len(corpus))]
 		if _, err := c.Write(append([]byte(bad), a.request(a.target)...)); err != nil {
 			return c.ended(err)
 		}
