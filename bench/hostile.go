@@ -236,12 +236,16 @@ func (h *hostile) victims() struct{ lost, cut uint64 } {
 // recoveryWindow is what the latency is looked at over, when the attack has ended.
 const recoveryWindow = 500 * time.Millisecond
 
+// memorySlack is what a server's heap may have grown by without having failed to
+// come back.
+const memorySlack = 32 << 20
+
 // recover waits until latency and memory are what they were in quiet, at most Plan.Limit.
 func (h *hostile) recover(row *Attacked, ended int64) error {
 	h.each = &h.idle
 	h.enter("after "+row.Name, ended+int64(h.plan.Limit))
 	most := max(h.quiet.quantile(0.99)*3/2, h.quiet.quantile(0.99)+5*time.Millisecond)
-	memory := max(h.quietMemory*5/4, h.quietMemory+16<<20)
+	memory := max(h.quietMemory*5/4, h.quietMemory+memorySlack)
 	var window counter
 	from := ended
 	h.spans = append(h.spans, span{from, &window})
@@ -287,10 +291,12 @@ func (h *hostile) judge(row *Attacked, latency *counter) {
 	row.P50, row.P99 = latency.quantile(0.5), latency.quantile(0.99)
 	row.Ratio = ratio(float64(row.P99), float64(h.quiet.quantile(0.99)))
 	fail := func(format string, a ...any) { row.Failures = append(row.Failures, fmt.Sprintf(format, a...)) }
-	if row.Waited > maxWaited {
-		fail("the measuring client waited for its core %.0f %% of the time: its latency says nothing, give it a core", row.Waited*100)
-	} else if row.Ratio > h.plan.MaxRatio {
-		fail("p99 is %.1f times that in quiet (limit %g)", row.Ratio, h.plan.MaxRatio)
+	if row.Ratio > h.plan.MaxRatio {
+		why := ""
+		if row.Waited > maxWaited { // which can but add to the latency
+			why = fmt.Sprintf("; the measuring client waited for its core %.0f %% of the time, which is in it: give it one of its own", row.Waited*100)
+		}
+		fail("p99 is %.1f times that in quiet (limit %g)%s", row.Ratio, h.plan.MaxRatio, why)
 	}
 	for _, what := range sortedKeys(row.Breaches) {
 		fail("%d times: %s", row.Breaches[what], what)
@@ -315,9 +321,10 @@ func (h *hostile) judge(row *Attacked, latency *counter) {
 	}
 }
 
-// maxWaited is the share of the time that the measuring client may wait for a
-// core without spoiling what it measures.
-const maxWaited = 0.05
+// maxWaited is the share of the time from which on it is told that the measuring
+// client waited for a core: it wakes thousands of times a second, and may wait a
+// little each time.
+const maxWaited = 0.2
 
 // tell puts what happened into the result.
 func (h *hostile) tell() {

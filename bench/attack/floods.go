@@ -50,4 +50,4 @@ func floods() []Attack {
 }
 
 // fillers are those of the non-readers who publish, and read.
-const fillers = 8
+const fillers = 2
