@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice/bench/attack"
 	"sluice/gateway/ws"
 )
 
@@ -23,6 +24,13 @@ import (
 const workArg = "work-for-a-test"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == attackArg {
+		if err := attack.Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) == 2 && os.Args[1] == workArg {
 		if err := Work(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)

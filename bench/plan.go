@@ -69,7 +69,17 @@ type Plan struct {
 	Leaves          float64       `json:"leaves,omitempty"`           // mix: clients that leave per second
 	PublishersShare float64       `json:"publishers_share,omitempty"` // mix: the share of the clients that publish
 	DialTimeout     time.Duration `json:"dial_timeout_ns,omitempty"`  // storm, mix: of a handshake; then it is tried again
-	Limit           time.Duration `json:"limit_ns,omitempty"`         // storm, drain: when to give up waiting
+	Limit           time.Duration `json:"limit_ns,omitempty"`         // storm, drain, hostile: when to give up waiting
+
+	// hostile: which attacks, from where, and when the server has held.
+	Attacks       []string `json:"attacks,omitempty"`        // names of attack.All; empty: all that the URL allows
+	AttackURL     string   `json:"attack_url,omitempty"`     // "": the first of URLs
+	AuthURL       string   `json:"auth_url,omitempty"`       // of an endpoint that asks for a token; "": attacks that need one are left out
+	AttackSources string   `json:"attack_sources,omitempty"` // as ParseSources takes them
+	AttackSockets int      `json:"attack_sockets,omitempty"` // of an attack at a time, at most
+	AttackCPUs    []int    `json:"attack_cpus,omitempty"`    // empty: where the generator may run
+	MaxRatio      float64  `json:"max_ratio,omitempty"`      // p99 under attack to p99 in quiet, at most
+	MaxRSS        int64    `json:"max_rss,omitempty"`        // bytes, of the server under attack; 0: any
 
 	PIDs []int  `json:"-"` // processes of the server, for its CPU time and memory
 	GC   string `json:"-"` // connect: a URL to GET before memory is read, which makes the server collect its garbage

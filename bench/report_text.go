@@ -24,6 +24,9 @@ func (r *Result) WriteText(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := r.writeAttacks(w); err != nil {
+		return err
+	}
 	if err := r.writeSections(w); err != nil {
 		return err
 	}

@@ -50,9 +50,10 @@ type Result struct {
 	LastOf uint64 `json:"last_of,omitempty"`
 
 	// What a scenario found beside: in a run of several processes, of all of them.
-	Latencies []Latency `json:"latencies,omitempty"`
-	Sections  []Section `json:"sections,omitempty"`
-	Series    *Series   `json:"series,omitempty"` // over time; nil: it was over at once
+	Latencies []Latency  `json:"latencies,omitempty"`
+	Sections  []Section  `json:"sections,omitempty"`
+	Attacks   []Attacked `json:"attacks,omitempty"` // hostile: one for each attack, in order
+	Series    *Series    `json:"series,omitempty"`  // over time; nil: it was over at once
 	// Problems are what did not go as it should, in words, beside what Faults,
 	// Failed and Lost say.
 	Problems []string `json:"problems,omitempty"`

@@ -21,6 +21,8 @@ type Options struct {
 	// each started with the arguments Worker, which must lead it to Work.
 	Procs  int
 	Worker []string
+	// Attacker are the arguments that lead this executable to attack.Serve.
+	Attacker []string
 }
 
 // Progress is a glance at a run.
@@ -82,6 +84,8 @@ func newRun(p *Plan, o Options) *run {
 		client: newCPUMeter(os.Getpid()),
 		server: newCPUMeter(p.PIDs...),
 		result: &Result{Plan: *p, Version: o.Version, Started: time.Now()},
+
+		attacker: o.Attacker,
 	}
 	r.started = r.clock.now()
 	return r
@@ -138,11 +142,12 @@ var errInterrupted = errors.New("bench: interrupted")
 // meters. Scenarios embed it and override what they handle themselves.
 type run struct {
 	// Static after construction.
-	plan    *Plan
-	share   share // what of the plan this process runs
-	crew    crew  // the other processes; nil: there are none
-	clock   clock
-	started int64 // CLOCK_MONOTONIC ns
+	plan     *Plan
+	share    share    // what of the plan this process runs
+	crew     crew     // the other processes; nil: there are none
+	attacker []string // Options.Attacker
+	clock    clock
+	started  int64 // CLOCK_MONOTONIC ns
 
 	// Owned by the loop.
 	swarm      *swarm

@@ -28,7 +28,7 @@ type executor interface{ execute() error }
 // Scenarios are all there are.
 var Scenarios = []Scenario{
 	connectScenario, fanoutScenario, churnScenario, echoScenario,
-	stormScenario, slowScenario, drainScenario, mixScenario,
+	stormScenario, slowScenario, drainScenario, mixScenario, hostileScenario,
 }
 
 // sharable is for Scenario.share: any plan of it.

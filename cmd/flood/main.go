@@ -20,11 +20,13 @@ import (
 type cli struct {
 	Run       runCmd       `cmd:"" help:"Run a scenario against a WebSocket server."`
 	Worker    workerCmd    `cmd:"" hidden:"" help:"One of the processes of 'flood run --procs'."`
+	Attacker  attackerCmd  `cmd:"" hidden:"" help:"The attacker of 'flood run hostile'."`
 	Bench     benchCmd     `cmd:"" hidden:"" help:"Measure Sluice beside the floor: see bench/run.sh."`
 	Report    reportCmd    `cmd:"" help:"Show saved results again, as a table or as a page with pictures."`
 	Compare   compareCmd   `cmd:"" help:"Show saved results of the same plan side by side, with ratios."`
 	Million   millionCmd   `cmd:"" hidden:"" help:"Judge a run of bench/million/run.sh, and write its table."`
 	Scenarios scenariosCmd `cmd:"" help:"List the scenarios, one line each."`
+	Attacks   attacksCmd   `cmd:"" help:"List the attacks of 'flood run hostile', with what a server should do about each."`
 	Presets   presetsCmd   `cmd:"" help:"List the presets for servers of other kinds, one line each."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

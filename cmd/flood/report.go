@@ -12,8 +12,9 @@ import (
 )
 
 type reportCmd struct {
-	Runs []string `arg:"" name:"run.json" type:"existingfile" help:"What 'flood run --out' saved; several are laid over each other."`
-	Out  string   `short:"o" type:"path" placeholder:"report.html" help:"Write one page with pictures to this file; without it the tables are printed."`
+	Runs     []string `arg:"" name:"run.json" type:"existingfile" help:"What 'flood run --out' saved; several are laid over each other."`
+	Markdown bool     `help:"Print the attacks of 'flood run hostile' as a table of Markdown."`
+	Out      string   `short:"o" type:"path" placeholder:"report.html" help:"Write one page with pictures to this file; without it the tables are printed."`
 }
 
 func (c *reportCmd) Run() error {
@@ -29,7 +30,11 @@ func (c *reportCmd) Run() error {
 				}
 				fmt.Printf("%s\n\n", n.Name)
 			}
-			if err := n.Result.WriteText(os.Stdout); err != nil {
+			write := n.Result.WriteText
+			if c.Markdown {
+				write = n.Result.WriteAttacks
+			}
+			if err := write(os.Stdout); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"sluice/bench"
@@ -56,7 +58,17 @@ type runCmd struct {
 	DialTimeout     time.Duration `group:"storm, slow, drain, mix" help:"storm, mix: a handshake that takes longer has failed, and is tried again. 0: 10s."`
 	Leaves          float64       `group:"storm, slow, drain, mix" help:"mix: clients that leave, and come back within --jitter, per second."`
 	PublishersShare float64       `group:"storm, slow, drain, mix" help:"mix: the share of the clients that publish, unless --publishers says how many. 0: 0.05."`
-	Limit           time.Duration `group:"storm, slow, drain, mix" help:"storm, drain: give up waiting after this long. 0: 1m."`
+	Limit           time.Duration `group:"storm, slow, drain, mix" help:"storm, drain, hostile: give up waiting after this long. 0: 1m; hostile: 30s."`
+
+	Attack        []string `group:"hostile" help:"Only these attacks, e.g. silent,big-headers; 'flood attacks' lists them."`
+	List          bool     `group:"hostile" help:"List the attacks, as 'flood attacks' does, and do nothing else."`
+	AttackURL     string   `group:"hostile" name:"attack-url" help:"What is attacked, unless it is the first --url."`
+	AuthURL       string   `group:"hostile" name:"auth-url" help:"An endpoint that asks for a token, for the attack bad-tokens."`
+	AttackSources string   `group:"hostile" help:"Local addresses of the attackers. For a server on 127.x: 127.0.2.1-127.0.5.250, and --sources 127.0.1.1-127.0.1.50, unless given."`
+	AttackSockets int      `group:"hostile" help:"Sockets of an attack at a time, at most. 0: 500."`
+	AttackCPUs    []int    `group:"hostile" name:"attack-cpus" help:"CPUs of the attacker's process, e.g. 2,3. Where they are the flood's own, or not given, the attacker gets what the flood leaves."`
+	MaxRatio      float64  `group:"hostile" help:"The server has held when p99 is at most this many times that in quiet. 0: 3."`
+	MaxRSS        size     `group:"hostile" name:"max-rss" placeholder:"64MiB" help:"And its memory (--pid) at most this. 0: any."`
 
 	Preset      string            `default:"raw" enum:"${presets}" help:"What the server speaks: ${presets}; see 'flood presets'."`
 	Join        []string          `sep:"none" help:"Message that a client begins with, in place of the preset's; {index} and {channel} are filled in; repeatable."`
@@ -67,11 +79,31 @@ type runCmd struct {
 	Refusal     []string          `sep:"none" help:"A server's message with this in it, and without a payload, is a failure; repeatable."`
 	NoEcho      bool              `help:"Publishers do not get their own messages."`
 
-	PID    []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
-	DryRun bool   `help:"Only print the plan, what this host can open, and which limit binds."`
-	JSON   bool   `name:"json" help:"One line of JSON on stdout in place of the table."`
-	Out    string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
-	Quiet  bool   `short:"q" help:"No progress on stderr."`
+	PID      []int  `name:"pid" help:"Process of the server, for its CPU and memory; repeatable."`
+	DryRun   bool   `help:"Only print the plan, what this host can open, and which limit binds."`
+	JSON     bool   `name:"json" xor:"form" help:"One line of JSON on stdout in place of the table."`
+	Markdown bool   `xor:"form" help:"hostile: the attacks as a table of Markdown on stdout."`
+	Out      string `type:"path" help:"Also save the result, with its histograms and how it went over time, for 'flood report' and 'flood compare'."`
+	Quiet    bool   `short:"q" help:"No progress on stderr."`
+}
+
+// size is a number of bytes, with a unit of 1024 such as 64MiB.
+type size int64
+
+// UnmarshalText is for kong.
+func (b *size) UnmarshalText(text []byte) error {
+	number, unit := string(text), int64(1)
+	for k, suffix := range []string{"KiB", "MiB", "GiB"} {
+		if n, is := strings.CutSuffix(number, suffix); is {
+			number, unit = n, 1<<(10*(k+1))
+		}
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || n < 0 {
+		return fmt.Errorf("must be a size such as 64MiB")
+	}
+	*b = size(n * float64(unit))
+	return nil
 }
 
 // scenario is the name of one.
@@ -112,6 +144,8 @@ func (c *runCmd) plan() (bench.Plan, error) {
 		Messages: c.Messages, RollCall: c.RollCall, Patience: c.Patience, PIDs: c.PID, Zipf: c.Zipf, Seed: c.Seed,
 		Slow: c.Slow, ReceiveBuffer: c.ReceiveBuffer, Pause: c.Pause, Cut: c.Cut, Jitter: c.Jitter, DialTimeout: c.DialTimeout,
 		Leaves: c.Leaves, PublishersShare: c.PublishersShare, Limit: c.Limit,
+		Attacks: c.Attack, AttackURL: c.AttackURL, AuthURL: c.AuthURL, AttackSources: c.AttackSources, AttackSockets: c.AttackSockets,
+		AttackCPUs: c.AttackCPUs, MaxRatio: c.MaxRatio, MaxRSS: int64(c.MaxRSS),
 		Preset: c.Preset, CA: c.CA, TLSInsecure: c.TLSInsecure,
 		Dialect: bench.Dialect{
 			Greeting: c.Greeting, Join: c.Join, Ready: c.ReadyFrames, Publish: c.Publish, Refusals: c.Refusal, NoEcho: c.NoEcho,
@@ -127,6 +161,9 @@ func (c *runCmd) plan() (bench.Plan, error) {
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
+	if c.List {
+		return attacksCmd{}.Run()
+	}
 	plan, err := c.plan()
 	if err != nil {
 		return err
@@ -140,7 +177,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.DryRun {
 		return dryRun(plan, limits.Procs)
 	}
-	options := bench.Options{Version: version(), Interval: 3 * time.Second, Procs: limits.Procs, Worker: workerArgs()}
+	options := bench.Options{Version: version(), Interval: 3 * time.Second, Procs: limits.Procs, Worker: workerArgs(), Attacker: attackerArgs()}
 	if live.Terminal {
 		options.Interval = 200 * time.Millisecond
 	}
@@ -162,8 +199,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 		}
 	}
 	write := result.WriteText
-	if c.JSON {
+	switch {
+	case c.JSON:
 		write = result.WriteJSON
+	case c.Markdown:
+		write = result.WriteAttacks
 	}
 	if err := write(os.Stdout); err != nil {
 		return err

@@ -15,7 +15,7 @@ func originAllowed(origin, host string, allow []string) bool {
 		return false // "null", and what is no origin at all
 	}
 	if len(allow) == 0 {
-		return strings.EqualFold(withoutPort(rest, scheme), withoutPort(host, scheme))
+		return webScheme(scheme) && strings.EqualFold(withoutPort(rest, scheme), withoutPort(host, scheme))
 	}
 	for _, a := range allow {
 		if a == "*" || strings.EqualFold(a, origin) || subdomain(a, origin) {
@@ -32,6 +32,12 @@ func anyOrigin(allow []string) bool {
 		}
 	}
 	return false
+}
+
+// webScheme says whether pages of a site have origins like this: what calls itself
+// file://HOST or app://HOST is no page of the host.
+func webScheme(scheme string) bool {
+	return strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
 }
 
 // withoutPort removes the port that the scheme implies.

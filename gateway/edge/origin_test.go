@@ -18,6 +18,8 @@ func TestOriginAllowed(t *testing.T) {
 		{"default port written out", "https://gw.example.com", "gw.example.com:443", nil, true},
 		{"other port", "http://127.0.0.1:8081", "127.0.0.1:8080", nil, false},
 		{"other host", "http://evil.example", "gw.example.com", nil, false},
+		{"own host, as a file", "file://gw.example.com", "gw.example.com", nil, false},
+		{"own host, as an app", "app://gw.example.com", "gw.example.com", nil, false},
 		{"null", "null", "gw.example.com", nil, false},
 		{"null, with a list", "null", "gw.example.com", list, false},
 		{"on the list", "https://app.example.com", "x", list, true},
