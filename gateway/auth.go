@@ -26,6 +26,7 @@ type identities struct {
 	keySet      *jwks.Source // nil: none is configured
 	revocations *auth.Revocations
 	refusals    *session.Refusals
+	users       *session.Tally
 }
 
 // newIdentities reads the part of the configuration that a reload does not touch.
@@ -38,6 +39,7 @@ func newIdentities(c *config.Auth, cell *metrics.Cell, log zerolog.Logger) (*ide
 		return nil, err
 	}
 	return &identities{
+		users:  session.NewTally(),
 		keySet: keySet,
 		// No token lives for longer than 24h, whatever a reload makes of max_lifetime.
 		revocations: auth.NewRevocations(c.MaxRevocations, 24*time.Hour+time.Duration(c.Leeway)),
@@ -130,7 +132,7 @@ func (g *Gateway) gate(c *config.Endpoint) (*session.Gate, error) {
 	if len(sources) == 0 {
 		sources = g.cfg.Auth.Sources
 	}
-	gate := &session.Gate{Subprotocol: g.cfg.Auth.Subprotocol, Refusals: g.identities.refusals, Authority: &g.authority}
+	gate := &session.Gate{Subprotocol: g.cfg.Auth.Subprotocol, Users: g.identities.users, Refusals: g.identities.refusals, Authority: &g.authority}
 	for _, s := range sources {
 		gate.Sources |= map[config.TokenSource]session.Sources{
 			config.Authorization: session.FromAuthorization,

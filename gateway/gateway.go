@@ -98,7 +98,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
 		el := edge.Listener{
-			Address: l.Address, ReusePort: l.ReusePort, Backlog: l.Backlog, TLS: edgeTLS(&l.TLS),
+			Address: l.Address, Hosts: l.Hosts, ReusePort: l.ReusePort, Backlog: l.Backlog, TLS: edgeTLS(&l.TLS),
 			ProxyFrom: config.Prefixes(l.ProxyProtocol.From), TrustedProxies: config.Prefixes(l.TrustedProxies),
 		}
 		if l.ClientHeader == config.Forwarded {
@@ -153,17 +153,18 @@ func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edg
 	ep := &edge.Endpoint{
 		Path: c.Path,
 		Session: &session.Endpoint{
-			Hub:      g.hub,
-			Cell:     g.metrics.Edge(),
-			Variants: dialects.Variants(dialect(c)),
-			Compress: c.Compression.Enabled,
-			Publish:  c.Publish,
-			EchoSelf: c.EchoSelf,
-			Channels: c.Channels,
-			Allow:    c.AllowChannels,
-			Stats:    c.Stats,
-			Auth:     gate,
-			Limits:   &g.limits,
+			Hub:          g.hub,
+			Cell:         g.metrics.Edge(),
+			Variants:     dialects.Variants(dialect(c)),
+			Compress:     c.Compression.Enabled,
+			Subprotocols: c.Subprotocols,
+			Publish:      c.Publish,
+			EchoSelf:     c.EchoSelf,
+			Channels:     c.Channels,
+			Allow:        c.AllowChannels,
+			Stats:        c.Stats,
+			Auth:         gate,
+			Limits:       &g.limits,
 		},
 	}
 	ep.Page, ep.PageType = page(c)

@@ -28,6 +28,7 @@ func hubSettings(cfg *config.Config) hub.Settings {
 		OutboxBytes:    int(cfg.Limits.OutboxBytes),
 		OutboxAge:      time.Duration(cfg.Limits.OutboxAge),
 		SocketBytes:    socketBytes(cfg.Guard.SocketQueues),
+		Subscriptions:  cfg.Limits.Subscriptions,
 		NodeQueueBytes: int64(cfg.Limits.NodeQueueBytes),
 		PingInterval:   time.Duration(cfg.Keepalive.PingInterval),
 		Timeout:        time.Duration(cfg.Keepalive.Timeout),
@@ -142,6 +143,7 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
 		MessageTimeout:         time.Duration(cfg.Limits.MessageTimeout),
 		Subscriptions:          cfg.Limits.SubscriptionsPerConnection,
+		SubscriptionsPerUser:   cfg.Limits.SubscriptionsPerUser,
 		ChannelNameBytes:       cfg.Limits.ChannelNameBytes,
 	}
 }

@@ -47,6 +47,9 @@ type Listener struct {
 	Backlog int `yaml:"backlog"`
 	// TLS. Without certificates clients connect in the clear.
 	TLS TLS `yaml:"tls"`
+	// The hosts that clients may ask for: example.com (any port), example.com:8443, *.example.com (any subdomain).
+	// Others get a 421, which protects what is reached by a private name. Empty = any.
+	Hosts []string `yaml:"hosts"`
 	// A header in front of each connection, in which a load balancer says who the client is (versions 1 and 2).
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 	// Load balancers that say in a header of the request who the client is: addresses or CIDRs.
@@ -115,6 +118,9 @@ type Endpoint struct {
 	EchoSelf bool `yaml:"echo_self"`
 	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
 	Greeting string `yaml:"greeting"`
+	// Subprotocols (Sec-WebSocket-Protocol) that are agreed to: the first that the client offers and that is
+	// listed here. Browsers give up when they offer some and none is agreed to.
+	Subprotocols []string `yaml:"subprotocols"`
 	// permessage-deflate (RFC 7692), for clients that offer it.
 	Compression Compression `yaml:"compression"`
 	// When messages may have been lost between the nodes of a fleet: ignore (nothing happens), message
@@ -325,6 +331,10 @@ type Limits struct {
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
 	// Channels that one client is joined to, 1 to 1000000.
 	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
+	// The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.
+	SubscriptionsPerUser int `yaml:"subscriptions_per_user"`
+	// And for all clients of the node; above it: close 1013. 0 = no limit.
+	Subscriptions int `yaml:"subscriptions"`
 	// Length of a channel name in bytes, 1 to 4096.
 	ChannelNameBytes int `yaml:"channel_name_bytes"`
 	// Bytes given to a socket that it has not taken yet, 4KiB to 1GiB; above it messages wait in the outbox.

@@ -47,6 +47,7 @@ func Default() *Config {
 			HeaderBytes:                8 * KiB,
 			ControlFramesPerSecond:     20,
 			SubscriptionsPerConnection: 128,
+			SubscriptionsPerUser:       10_000,
 			ChannelNameBytes:           255,
 			WriteQueue:                 128 * KiB,
 			OutboxFrames:               1024,
@@ -71,6 +72,7 @@ func Default() *Config {
 func defaultListener() Listener {
 	return Listener{
 		Address: "127.0.0.1:8080", Backlog: 4096, TLS: defaultTLS(),
+		Hosts:          []string{},
 		ProxyProtocol:  ProxyProtocol{From: []string{}},
 		TrustedProxies: []string{}, ClientHeader: XForwardedFor,
 		Endpoints: []Endpoint{defaultEndpoint()},
@@ -98,6 +100,7 @@ func defaultEndpoint() Endpoint {
 		AllowChannels: []string{"*"},
 		Publish:       true,
 		EchoSelf:      true,
+		Subprotocols:  []string{},
 		Compression:   Compression{Level: 1, MinSize: 128},
 		OnGap:         GapIgnore,
 		GapCode:       4409,

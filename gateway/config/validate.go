@@ -113,6 +113,8 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.bytes_per_second", n.BytesPerSecond, 0, GiB)
 	between(l, "limits.control_frames_per_second", n.ControlFramesPerSecond, 0, 30_000)
 	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)
+	between(l, "limits.subscriptions_per_user", n.SubscriptionsPerUser, 0, 100*large)
+	between(l, "limits.subscriptions", n.Subscriptions, 0, 1000*large)
 	between(l, "limits.channel_name_bytes", n.ChannelNameBytes, 1, 4096)
 	between(l, "limits.write_queue", n.WriteQueue, 4*KiB, GiB)
 	between(l, "limits.outbox_frames", n.OutboxFrames, 1, large)

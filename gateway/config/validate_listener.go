@@ -31,6 +31,11 @@ func (l *loader) listeners(c *Config) {
 			}
 		}
 		between(l, join(key, "backlog"), n.Backlog, 1, 65535)
+		for j, host := range n.Hosts {
+			name, wild := strings.CutPrefix(host, "*.")
+			l.check(isHostAndPort(name) && (!wild || strings.Contains(name, ".")), item(join(key, "hosts"), j),
+				"must be a host, such as example.com, example.com:8443 or *.example.com, not "+show(host))
+		}
 		l.tls(n.TLS, join(key, "tls"))
 		l.proxies(n.ProxyProtocol.From, join(key, "proxy_protocol.from"))
 		l.proxies(n.TrustedProxies, join(key, "trusted_proxies"))
@@ -78,6 +83,9 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 	for i, origin := range e.Origins {
 		m := originProblem(origin)
 		l.check(m == "", item(join(key, "origins"), i), m)
+	}
+	for i, p := range e.Subprotocols {
+		l.check(isProtocol(p), item(join(key, "subprotocols"), i), "must be 1 to 64 of the characters A-Z a-z 0-9 . _ -, and not begin with bearer.: not "+show(p))
 	}
 	between(l, join(key, "compression.level"), e.Compression.Level, 1, 9)
 	between(l, join(key, "compression.min_size"), e.Compression.MinSize, 0, 16*MiB)

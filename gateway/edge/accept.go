@@ -25,6 +25,7 @@ type listener struct {
 	socket    *os.File // in Go's poller, so that accept can wait
 	raw       syscall.RawConn
 	endpoints []*Endpoint
+	hosts     []string
 	secure    *secure // nil without TLS
 	proxies   []netip.Prefix
 	trusted   []netip.Prefix
@@ -42,7 +43,7 @@ type listener struct {
 const soReusePort = 15
 
 func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
-	l := &listener{edge: e, endpoints: o.Endpoints, proxies: o.ProxyFrom, trusted: o.TrustedProxies, header: o.ClientHeader}
+	l := &listener{edge: e, endpoints: o.Endpoints, hosts: o.Hosts, proxies: o.ProxyFrom, trusted: o.TrustedProxies, header: o.ClientHeader}
 	if o.TLS != nil {
 		s, err := newSecure(o.TLS)
 		if err != nil {

@@ -64,17 +64,34 @@ func (c *client) upgrade(target string, behind ...byte) error {
 	return c.accepted()
 }
 
-// accepted reads the 101, and not a byte more.
-func (c *client) accepted() error {
-	var head []byte
+// readHead reads a response's head, and not a byte more.
+func (c *client) readHead() (head []byte, err error) {
 	for {
 		line, err := c.in.ReadBytes('\n')
 		if head = append(head, line...); err != nil {
-			return fmt.Errorf("after %q: %w", head, err)
+			return head, fmt.Errorf("after %q: %w", head, err)
 		}
 		if len(line) == 2 {
-			break
+			return head, nil
 		}
+	}
+}
+
+// head is readHead for a test.
+func (c *client) head(t testing.TB) string {
+	t.Helper()
+	head, err := c.readHead()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(head)
+}
+
+// accepted reads the 101.
+func (c *client) accepted() error {
+	head, err := c.readHead()
+	if err != nil {
+		return err
 	}
 	if _, err := ws.ParseUpgradeResponse(head, sampleKey); err != nil {
 		return fmt.Errorf("%w: %q", err, head)

@@ -62,6 +62,8 @@ type Listener struct {
 	// ProxyFrom are the proxies that begin each connection with a PROXY protocol
 	// header; nobody else may connect then. Empty: no such header.
 	ProxyFrom []netip.Prefix
+	// Hosts are those that clients may ask for, see hostAllowed; none: any.
+	Hosts []string
 	// TrustedProxies may say in a header of the request who the client is.
 	TrustedProxies []netip.Prefix
 	// ClientHeader is the header in which they do.

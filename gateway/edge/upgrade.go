@@ -83,6 +83,8 @@ func (c *conn) handshake(b []byte) (published bool) {
 	}
 	ep := op.listener.route(req.Path)
 	switch {
+	case !hostAllowed(req.Host, op.listener.hosts): // RFC 9110 section 15.5.20
+		c.answer(421, "text/plain; charset=utf-8", []byte("421: this node does not serve the host that was asked for (see the listener's hosts)\n"), "", metrics.HandshakeHost)
 	case ep == nil:
 		c.answer(404, "text/plain; charset=utf-8", []byte("404: there is nothing at this path\n"), "", metrics.HandshakeNotFound)
 	case !req.Upgrade:

@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// ErrChannelFull: the channel has its namespace's max_subscribers.
-var ErrChannelFull = errors.New("hub: the channel is full")
+// Errors of Subscribe.
+var (
+	// ErrChannelFull: the channel has its namespace's max_subscribers.
+	ErrChannelFull = errors.New("hub: the channel is full")
+	// ErrSubscriptions: the node has Settings.Subscriptions.
+	ErrSubscriptions = errors.New("hub: the node has as many subscriptions as it may have")
+)
 
 // numStripes is how many locks the directory has. Publications of channels in
 // different stripes never wait for each other.
@@ -98,6 +103,12 @@ func (h *Hub) left(s *Subscriber, ch *channel) {
 // release counts one out of ch. The stripe is locked.
 func (h *Hub) release(ch *channel) {
 	ch.total--
+	h.seats.Add(-1)
+	h.unused(ch)
+}
+
+// unused forgets ch if it has no subscribers. The stripe is locked.
+func (h *Hub) unused(ch *channel) {
 	switch {
 	case ch.total > 0:
 	case ch.remote != nil:

@@ -66,6 +66,8 @@ type Settings struct {
 	// SocketBytes bounds the bytes that wait for sockets of all subscribers, which
 	// are copies: above it WriteQueue counts as 0; 0 is no bound.
 	SocketBytes int64
+	// Subscriptions bounds those of all subscribers together; 0 is no bound.
+	Subscriptions int
 	// NodeQueueBytes bounds all bytes that wait on this node, in inboxes, outboxes and for sockets; 0 is no bound.
 	NodeQueueBytes int64
 	// PingInterval is how long a client may be silent before it is pinged; 0 never pings.
@@ -147,6 +149,7 @@ type Hub struct {
 
 	epochs    atomic.Uint64
 	keptBytes atomic.Int64 // payloads in histories
+	seats     atomic.Int64 // subscriptions, including those that are on their way in or out
 
 	stop    chan struct{}
 	stopped atomic.Bool

@@ -36,7 +36,7 @@ type joining struct {
 //
 // A second Subscribe to the same channel has no effect. The caller has checked
 // that s may, and that the names are valid; the hub keeps the strings. When it
-// returns ErrChannelFull, s has joined those before the full one.
+// returns an error, s has joined those before the one that is full.
 func (h *Hub) Subscribe(s *Subscriber, channels []Join, first []byte) error {
 	var err error
 	var wake uint64
@@ -51,7 +51,14 @@ func (h *Hub) Subscribe(s *Subscriber, channels []Join, first []byte) error {
 			err = ErrChannelFull
 			break
 		}
+		if limit := h.settings.Load().Subscriptions; limit > 0 && h.seats.Load() >= int64(limit) {
+			h.unused(ch)
+			st.mu.Unlock()
+			err = ErrSubscriptions
+			break
+		}
 		ch.total++
+		h.seats.Add(1)
 		if ch.remote == nil || ch.remote.ready {
 			wake |= h.seat(ch, &joining{sub: s, since: j.Since})
 		} else {

@@ -296,3 +296,38 @@ func TestL8Churn(t *testing.T) {
 		})
 	}
 }
+
+// L8: a cap on all subscriptions of the node, and a hundred thousand that come and go leave none.
+func TestL8Total(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Shards = 2; o.Settings.Subscriptions = 50 })
+	var all []*fakeConn
+	for i := range 50 {
+		all = append(all, r.client(fmt.Sprint("room.", i)))
+	}
+	late := r.client()
+	if err := join(r, late.sub, "new"); err != ErrSubscriptions {
+		t.Errorf("the 51st: %v", err)
+	}
+	if st := r.Stats(); st.Subscriptions != 50 || st.Channels != 50 {
+		t.Errorf("%+v", st)
+	}
+	all[0].close()
+	r.settled()
+	if err := join(r, late.sub, "new"); err != nil {
+		t.Errorf("when one has left: %v", err)
+	}
+	for i := range 100_000 / 40 {
+		c := r.client()
+		for j := range 40 {
+			_ = join(r, c.sub, fmt.Sprint("churn.", (i+j)%100))
+		}
+		c.close()
+	}
+	for _, c := range append(all[1:], late) {
+		c.close()
+	}
+	r.settled()
+	if st := r.Stats(); st.Subscriptions != 0 || st.Channels != 0 {
+		t.Errorf("left over: %+v", st)
+	}
+}

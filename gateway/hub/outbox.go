@@ -174,6 +174,16 @@ func (sh *shard) await(s *Subscriber) {
 	}
 }
 
+// awaitEmpty has the shard told when the socket has taken everything: a lone
+// pong waits for that, so that a newer one can take its place, and a client that
+// pings and does not read is owed one pong at most.
+func (sh *shard) awaitEmpty(s *Subscriber) {
+	s.state.Or(stateUntilEmpty)
+	if s.queued.Load() == 0 && s.emptied() {
+		sh.post(item{kind: itemReady, sub: s})
+	}
+}
+
 // flush sends what s's outbox holds, as far as its socket's queue has room, in
 // writes of up to a batch each.
 func (sh *shard) flush(s *Subscriber) {
@@ -184,6 +194,10 @@ func (sh *shard) flush(s *Subscriber) {
 	for o.len() > 0 {
 		limit := sh.writeQueue()
 		queued := int(s.queued.Load())
+		if queued > 0 && o.len() == 1 && o.waiting[o.head].run == nil && s.flags&flagClosing == 0 {
+			sh.awaitEmpty(s)
+			return
+		}
 		room := min(limit-queued, sh.batchBytes)
 		n, messages, size := 0, 0, 0
 		for _, w := range o.waiting[o.head:] {

@@ -52,7 +52,9 @@ type Stats struct {
 	Shards      int
 	Connections int // attached
 	Closing     int // of them, those that were sent a close frame
-	Channels    int // with at least one subscriber
-	InboxDepth  []int
-	QueuedBytes int64 // accepted for sockets that did not take them yet, all shards
+	Channels    int // with at least one subscriber, or a history
+	// Subscriptions of all connections together.
+	Subscriptions int
+	InboxDepth    []int
+	QueuedBytes   int64 // accepted for sockets that did not take them yet, all shards
 }

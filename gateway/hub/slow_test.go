@@ -126,7 +126,7 @@ func TestNodeQueueBudget(t *testing.T) {
 	}
 }
 
-// Replies to a client that does not read take no room: the newest wins.
+// W5: a client that pings and does not read is owed one pong at most, the newest.
 func TestRepliesDoNotPileUp(t *testing.T) {
 	r := policy(t, SlowDisconnect)
 	c := r.client("a")
@@ -138,12 +138,24 @@ func TestRepliesDoNotPileUp(t *testing.T) {
 		c.sub.Reply(frameOf(fmt.Sprint("pong ", i)))
 		r.settled()
 	}
+	if n := c.sub.Queued(); n != len(frameOf("x")) {
+		t.Errorf("%d bytes wait for the socket", n)
+	}
 	c.unblock()
 	r.settled()
-	got := c.messages()
-	if len(got) > 3 || got[len(got)-1] != "pong 99" {
-		t.Errorf("got %q", got)
+	wantMessages(t, "client", c, "x", "pong 99")
+
+	// The first finds the socket's queue empty, as it is nobody's who pings and reads.
+	c.blocked = true
+	for i := range 100 {
+		c.sub.Reply(frameOf(fmt.Sprint("pong ", i)))
+		r.settled()
 	}
+	r.publish("y", "a") // and one pong does not wait for long behind messages
+	r.settled()
+	c.unblock()
+	r.settled()
+	wantMessages(t, "client", c, "x", "pong 99", "pong 0", "pong 99", "y")
 }
 
 // A close frame comes after everything that was published before it, also when

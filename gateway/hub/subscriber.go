@@ -39,11 +39,12 @@ const (
 const (
 	stateAttached uint32 = 1 << iota
 	stateEnded
-	stateStalled // in the shard's list of those for whom something waits
-	stateMoved   // the socket has taken something since the shard looked last
-	stateWaiting // the shard wants to hear when queued is low again
-	stateMuted   // the node has ended the conversation: what the client still sends is not heard
-	oneReply     // from here on a count of replies, up to maxReplies
+	stateStalled    // in the shard's list of those for whom something waits
+	stateMoved      // the socket has taken something since the shard looked last
+	stateWaiting    // the shard wants to hear when queued is low again
+	stateUntilEmpty // the shard wants to hear when queued is 0
+	stateMuted      // the node has ended the conversation: what the client still sends is not heard
+	oneReply        // from here on a count of replies, up to maxReplies
 )
 
 // subscription is one entry of a subscriber in a run.
@@ -91,6 +92,9 @@ func (s *Subscriber) Detach() {
 		s.shard.post(item{kind: itemDetach, sub: s})
 	}
 }
+
+// Ended says that Detach was called.
+func (s *Subscriber) Ended() bool { return s.state.Load()&stateEnded != 0 }
 
 // Attached says that Attach was called; its caller asks.
 func (s *Subscriber) Attached() bool { return s.shard != nil }
@@ -153,7 +157,7 @@ func (s *Subscriber) Wrote(n int) (left int) {
 	if s.state.Load()&stateMoved == 0 {
 		s.state.Or(stateMoved)
 	}
-	if s.waits() && int(l) <= s.shard.lowWater() && s.stopWaiting() {
+	if s.waits() && int(l) <= s.shard.lowWater() && s.stopWaiting() || l == 0 && s.emptied() {
 		s.shard.post(item{kind: itemReady, sub: s})
 	}
 	return int(l)
@@ -164,6 +168,11 @@ func (s *Subscriber) waits() bool { return s.state.Load()&stateWaiting != 0 }
 
 // stopWaiting ends that, and reports whether it was so: one of those who notice tells the shard.
 func (s *Subscriber) stopWaiting() bool { return s.state.And(^stateWaiting)&stateWaiting != 0 }
+
+// emptied ends the wait for an empty queue, and reports whether there was one.
+func (s *Subscriber) emptied() bool {
+	return s.state.Load()&stateUntilEmpty != 0 && s.state.And(^stateUntilEmpty)&stateUntilEmpty != 0
+}
 
 // find returns the subscription to ch, or nil.
 func (s *Subscriber) find(ch *channel) *subscription {

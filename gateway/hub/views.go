@@ -160,7 +160,7 @@ func (sh *shard) call(f func()) {
 
 // Stats returns figures of this instant.
 func (h *Hub) Stats() Stats {
-	st := Stats{Shards: len(h.shards)}
+	st := Stats{Shards: len(h.shards), Subscriptions: int(h.seats.Load())}
 	for _, sh := range h.shards {
 		st.Connections += int(sh.attached.Load())
 		st.Closing += int(sh.goodbyes.Load())

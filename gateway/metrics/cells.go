@@ -77,6 +77,8 @@ const (
 	CloseForbidden
 	// CloseRevoked: the token, or all of the user's, was revoked.
 	CloseRevoked
+	// CloseFull: the channel or the node has as many subscribers as it may have.
+	CloseFull
 	// CloseGap: messages may have been lost, and its endpoint closes then (on_gap: close).
 	CloseGap
 
@@ -123,6 +125,8 @@ const (
 	HandshakeForbidden
 	// HandshakeTLS: the TLS handshake failed; TLSError says why.
 	HandshakeTLS
+	// HandshakeHost: the request is for a host that is not one of the listener's.
+	HandshakeHost
 	// HandshakeProxy: no good PROXY protocol header came from where one has to come.
 	HandshakeProxy
 

@@ -34,6 +34,7 @@ var (
 		CloseExpired:        "expired",
 		CloseForbidden:      "forbidden",
 		CloseRevoked:        "revoked",
+		CloseFull:           "full",
 		CloseGap:            "gap",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{
@@ -55,6 +56,7 @@ var (
 		HandshakeUnauthorized: "unauthorized",
 		HandshakeForbidden:    "forbidden",
 		HandshakeTLS:          "tls",
+		HandshakeHost:         "host",
 		HandshakeProxy:        "proxy",
 	}
 	tlsErrors = [NumTLSErrors]string{

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"sluice/gateway/auth"
 	"sluice/gateway/protocol"
@@ -22,6 +23,8 @@ var (
 	// ErrForbidden: the client may not join a channel that it asked for.
 	ErrForbidden = errors.New("session: not allowed")
 
+	errUserSubscriptions = fmt.Errorf("%w: your connections are subscribed to too many channels", ErrForbidden)
+
 	errPublish = fmt.Errorf("%w: you may not publish", ErrForbidden)
 )
 
@@ -34,6 +37,7 @@ type Admission struct {
 	publish []string       // of them, those that the client's messages go to
 	id      *auth.Identity // who the client is; nil where nobody asks
 	by      *Authority     // that decided about it; nil where nobody asks, and for anonymous clients
+	counted atomic.Bool    // its channels are in its user's Tally; only one that a user has alone is
 	pending *pending       // not nil: it has yet to say who it is, and has joined nothing
 }
 

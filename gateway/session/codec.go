@@ -239,6 +239,8 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 	switch r {
 	case metrics.CloseSlow:
 		return ws.TryAgainLater, "slow consumer"
+	case metrics.CloseFull:
+		return ws.TryAgainLater, "full"
 	case metrics.CloseMemory:
 		return ws.TryAgainLater, "the node is short of memory"
 	case metrics.CloseIdle:

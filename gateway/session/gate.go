@@ -29,6 +29,8 @@ type Gate struct {
 	Subprotocol string
 	// Anonymous are clients without a token; nil: there are none. It excludes FirstMessage.
 	Anonymous *auth.Identity
+	// Users counts what each user is subscribed to. It is shared by all endpoints.
+	Users *Tally
 	// Refusals notes the tokens that are refused.
 	Refusals *Refusals
 
@@ -64,17 +66,15 @@ const tokenProtocol = "bearer."
 // subprotocol that the answer names ("" for none), or why it may not come in.
 func (ep *Endpoint) Enter(req *ws.Request, conn hub.Conn) (adm *Admission, subprotocol string, err error) {
 	g := ep.Auth
+	subprotocol = ep.subprotocol(req)
 	if g == nil {
 		adm, err = ep.Admit(req.RawQuery)
-		return adm, "", err
+		return adm, subprotocol, err
 	}
 	token, given, err := g.token(req)
 	if err != nil {
 		g.Refusals.note(metrics.TokenMalformed, conn)
 		return nil, "", err
-	}
-	if g.Subprotocol != "" && offers(req, g.Subprotocol) {
-		subprotocol = g.Subprotocol
 	}
 	switch {
 	case !given && g.Anonymous != nil:
@@ -131,6 +131,9 @@ func (ep *Endpoint) grant(id *auth.Identity, names []string) (*Admission, error)
 		if !by.Policy.MaySubscribe(id, name) {
 			return nil, forbidden(name)
 		}
+	}
+	if !ep.Auth.Users.room(id.User, len(names), ep.Limits.Load().SubscriptionsPerUser) {
+		return nil, errUserSubscriptions
 	}
 	return &Admission{Channels: names, id: id, by: by, publish: ep.publishable(by.Policy, id, names)}, nil
 }
@@ -212,13 +215,18 @@ func (g *Gate) token(req *ws.Request) (token string, given bool, err error) {
 	return token, found == 1, nil
 }
 
-func offers(req *ws.Request, subprotocol string) bool {
-	for p := range req.Protocols() {
-		if p == subprotocol {
-			return true
+// subprotocol is the first that the client offers and that is configured, in the
+// spelling of the configuration: nothing that a client sent is answered with.
+func (ep *Endpoint) subprotocol(req *ws.Request) string {
+	for offered := range req.Protocols() {
+		if i := slices.Index(ep.Subprotocols, offered); i >= 0 {
+			return ep.Subprotocols[i]
+		}
+		if ep.Auth != nil && ep.Auth.Subprotocol != "" && offered == ep.Auth.Subprotocol {
+			return ep.Auth.Subprotocol
 		}
 	}
-	return false
+	return ""
 }
 
 // Refusals counts and logs what is refused, each kind at most ten times a

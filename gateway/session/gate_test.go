@@ -36,7 +36,7 @@ func guarded(t *testing.T, r *rig, sources Sources, rules ...string) *auth.Revoc
 	}
 	authority := new(atomic.Pointer[Authority])
 	authority.Store(&Authority{Verifier: v, Policy: policy(t, rules...), FirstMessage: 5 * time.Second, Grace: 25 * time.Second})
-	r.ep.Auth = &Gate{
+	r.ep.Auth = &Gate{Users: NewTally(),
 		Sources: sources, Subprotocol: "sluice", Refusals: NewRefusals(r.set.Edge(), zerolog.Nop()), Authority: authority,
 	}
 	return list
@@ -385,6 +385,56 @@ func TestClosedClientsAreNotHeard(t *testing.T) {
 		b.check()
 		if n := r.drops(metrics.DropNotAllowed); n != 1 {
 			t.Errorf("%d drops", n)
+		}
+	})
+}
+
+// L8: a user's connections together may join so many channels, and when they have
+// ended, whenever that was, nothing is left of the count.
+func TestL8SubscriptionsPerUser(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		guarded(t, r, FromAuthorization, "users")
+		r.limit(func(l *Limits) { l.SubscriptionsPerUser = 3 })
+		enter := func(user, target string) (*client, error) {
+			c, err := r.enter(t, target, bearer(tokenFor(t, user, time.Hour))...)
+			return c, err
+		}
+		one, err := enter("alice", "/?channel=a&channel=b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := enter("alice", "/?channel=a&channel=b"); !errors.Is(err, ErrForbidden) {
+			t.Errorf("a fourth: %v", err)
+		}
+		two, err := enter("alice", "/?channel=a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := enter("bob", "/?channel=a"); err != nil {
+			t.Errorf("another user: %v", err)
+		}
+		one.Detach()
+		one.Detach()
+		if _, err := enter("alice", "/?channel=a&channel=b"); err != nil {
+			t.Errorf("when one has left: %v", err)
+		}
+
+		a := *r.ep.Auth.Authority.Load()
+		a.Policy = policy(t, "claims") // alice may join nothing any more
+		r.ep.Auth.Authority.Store(&a)
+		two.Adapt()
+		if n := r.ep.Auth.Users.users["alice"]; n != 2 {
+			t.Errorf("%d are counted after one was taken away", n)
+		}
+		two.Detach()
+
+		early := &client{t: t} // its connection ends before it opens
+		early.Detach()
+		id := r.ep.Auth.Users
+		adm := &Admission{Channels: []string{"a"}, id: &auth.Identity{User: "carol", Expires: time.Now().Add(time.Hour)}, by: &a}
+		early.Open(r.ep, early, adm, nil, ws.Deflate{}, []byte{})
+		if n := id.users["carol"]; n != 0 {
+			t.Errorf("%d are counted of one that never was", n)
 		}
 	})
 }

@@ -143,6 +143,10 @@ func (s *Session) adapt(id *auth.Identity) {
 		if !s.admission.CompareAndSwap(old, next) {
 			continue // somebody else was faster: from the new one
 		}
+		if old.counted.Swap(false) {
+			s.ep.Auth.Users.add(old.id.User, -len(old.Channels))
+			s.count(next)
+		}
 		for _, name := range lost {
 			s.ep.Hub.Unsubscribe(&s.Subscriber, name)
 		}

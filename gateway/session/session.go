@@ -6,6 +6,7 @@
 package session
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,9 @@ type Endpoint struct {
 	// Stats: may clients join the node's own channel of figures.
 	Stats bool
 
+	// Subprotocols are those that are agreed to; the client's order decides.
+	Subprotocols []string
+
 	// Auth asks clients who they are; nil: the endpoint serves everyone.
 	Auth *Gate
 
@@ -63,6 +67,8 @@ type Limits struct {
 	MessageTimeout time.Duration
 	// Subscriptions is how many channels one client may join.
 	Subscriptions int
+	// SubscriptionsPerUser is the same for all of a user's connections together; 0 is no limit.
+	SubscriptionsPerUser int
 	// ChannelNameBytes is the longest channel name.
 	ChannelNameBytes int
 }
@@ -118,10 +124,11 @@ func (s *Session) join(adm *Admission, resume *protocol.Resume, first []byte) bo
 		joins[i] = hub.Join{Channel: name, Since: hub.Position(resume.At(i, name))}
 	}
 	if err := s.ep.Hub.Subscribe(&s.Subscriber, joins, first); err != nil {
-		s.end(ws.TryAgainLater, "channel is full", metrics.CloseSlow)
+		s.end(ws.TryAgainLater, strings.TrimPrefix(err.Error(), "hub: "), metrics.CloseFull)
 		return false
 	}
 	if adm.id != nil {
+		s.count(adm)
 		s.watch(adm.id)
 	}
 	return true

@@ -360,7 +360,7 @@ func TestFullChannel(t *testing.T) {
 	inBubble(t, hub.Settings{Namespace: func(string) hub.Namespace { return hub.Namespace{MaxSubscribers: 1} }}, nil, func(t *testing.T, r *rig) {
 		r.join(t, "")
 		c := r.join(t, "channel=free&channel=lobby")
-		c.check(farewell(ws.TryAgainLater, "channel is full"))
+		c.check(farewell(ws.TryAgainLater, "the channel is full"))
 		if n := r.hub.Subscribers("free"); n != 0 {
 			t.Errorf("it is still on another channel: %d", n)
 		}
