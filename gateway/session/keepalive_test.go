@@ -9,7 +9,7 @@ import (
 	"sluice/gateway/ws"
 )
 
-// A silent client is pinged, and cut when it does not answer; one that answers stays.
+// W9: a silent client is pinged, and cut when it does not answer; one that answers stays.
 func TestKeepalive(t *testing.T) {
 	inBubble(t, hub.Settings{
 		PingInterval: 10 * time.Second, Timeout: 30 * time.Second, CloseTimeout: 5 * time.Second,
