@@ -43,9 +43,8 @@ type assault struct {
 	sent     atomic.Uint64
 	dials    atomic.Uint64
 
-	mu      sync.Mutex
-	report  Report        // Guarded by mu.
-	longest time.Duration // Guarded by mu.
+	mu     sync.Mutex
+	report Report // Guarded by mu.
 }
 
 func newAssault(o Order, what Attack) (*assault, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -74,7 +75,7 @@ func requests() []Attack {
 					noise[0] |= 0x70 // reserved bits: no frame begins like this
 					return a.joined(n, send)
 				}
-				noise = append(noise, "\r\n\r\n"...)
+				noise = slices.Concat(noise, []byte("\r\n\r\n"))
 				return a.raw(send)
 			},
 		},
