@@ -197,6 +197,8 @@ func (h *hostile) suffer(what attack.Attack, row *Attacked, latency *counter) er
 	h.each = latency
 	h.spans = append(h.spans, span{begun, latency})
 	h.enter(what.Name, begun+int64(h.plan.Duration))
+	others := startNewcomers(h.plan)
+	defer others.leave()
 	overdue = begun + int64(h.plan.Duration+attackGrace)
 	err = h.loop(func(now int64) (bool, time.Duration) {
 		return a.over() || now > overdue, h.publishDue(now)
@@ -218,11 +220,20 @@ func (h *hostile) suffer(what attack.Attack, row *Attacked, latency *counter) er
 		row.ServerCPU = ratio(float64(spent.server), float64(row.Took))
 	}
 	row.AttackerCPU = ratio(float64(a.cpu()), float64(row.Took))
+	others.leave()
 	err = h.recover(row, ended)
+	if err == nil {
+		err = h.loop(func(now int64) (bool, time.Duration) { return others.gone(), h.publishDue(now) })
+	}
+	if err != nil {
+		return err
+	}
+	row.Newcomers, row.NewcomerP99 = others.came, others.took.quantile(0.99)
+	row.Rejected = others.failed
 	after := h.victims()
 	row.Lost, row.Cut = after.lost-before.lost, after.cut-before.cut
 	h.judge(row, latency)
-	return err
+	return nil
 }
 
 // attackGrace is how much longer than its duration an attack may take to end.
@@ -303,6 +314,9 @@ func (h *hostile) judge(row *Attacked, latency *counter) {
 	}
 	if row.Lost > 0 || row.Cut > 0 {
 		fail("subscribers lost %d messages and %d connections", row.Lost, row.Cut)
+	}
+	for _, why := range sortedKeys(row.Rejected) {
+		fail("%d of %d newcomers could not connect: %s", row.Rejected[why], row.Newcomers, why)
 	}
 	if h.plan.MaxRSS > 0 && row.Peak > h.plan.MaxRSS {
 		fail("the server took %.1f MiB (limit %.1f)", float64(row.Peak)/(1<<20), float64(h.plan.MaxRSS)/(1<<20))

@@ -21,19 +21,25 @@ type Attacked struct {
 	Skipped string `json:"skipped,omitempty"` // why it was not played; then nothing follows
 	attack.Report
 
-	Took        time.Duration `json:"took_ns"`
-	P50         time.Duration `json:"p50_ns"` // of the deliveries to well-behaved subscribers meanwhile
-	P99         time.Duration `json:"p99_ns"`
-	Ratio       float64       `json:"p99_to_quiet"`
-	Lost        uint64        `json:"lost_messages"`        // by them
-	Cut         uint64        `json:"lost_connections"`     // of theirs
-	Peak        int64         `json:"peak_bytes,omitempty"` // of the server's memory; 0: no pid was given
-	ServerCPU   float64       `json:"server_cpu,omitempty"` // in cores
-	AttackerCPU float64       `json:"attacker_cpu"`
-	Waited      float64       `json:"client_waited"`   // share of the time that the measuring client waited for a core
-	LatencyBack time.Duration `json:"latency_back_ns"` // from the attack's end until it was as in quiet; -1: it was not
-	MemoryBack  time.Duration `json:"memory_back_ns"`
-	Failures    []string      `json:"failures,omitempty"` // why the server has not held; empty: it has
+	Took  time.Duration `json:"took_ns"`
+	P50   time.Duration `json:"p50_ns"` // of the deliveries to well-behaved subscribers meanwhile
+	P99   time.Duration `json:"p99_ns"`
+	Ratio float64       `json:"p99_to_quiet"`
+	Lost  uint64        `json:"lost_messages"`    // by them
+	Cut   uint64        `json:"lost_connections"` // of theirs
+	// Newcomers are well-behaved clients that connected meanwhile, one at a time;
+	// Rejected those of them who could not, by why; NewcomerP99 is from the dial to the
+	// end of the upgrade.
+	Newcomers   uint64            `json:"newcomers"`
+	Rejected    map[string]uint64 `json:"newcomers_rejected,omitempty"`
+	NewcomerP99 time.Duration     `json:"newcomer_p99_ns"`
+	Peak        int64             `json:"peak_bytes,omitempty"` // of the server's memory; 0: no pid was given
+	ServerCPU   float64           `json:"server_cpu,omitempty"` // in cores
+	AttackerCPU float64           `json:"attacker_cpu"`
+	Waited      float64           `json:"client_waited"`   // share of the time that the measuring client waited for a core
+	LatencyBack time.Duration     `json:"latency_back_ns"` // from the attack's end until it was as in quiet; -1: it was not
+	MemoryBack  time.Duration     `json:"memory_back_ns"`
+	Failures    []string          `json:"failures,omitempty"` // why the server has not held; empty: it has
 }
 
 // never is for times of recovery.
@@ -87,15 +93,15 @@ func (r *Result) writeAttacks(w io.Writer) error {
 		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\nattack\tattempts\tp50\tp99\tx quiet\tlost\tcut\tmemory\tback after\tverdict\n")
+	fmt.Fprintf(t, "\nattack\tattempts\tp50\tp99\tx quiet\tlost\tcut\tconnect\tmemory\tback after\tverdict\n")
 	for i := range r.Attacks {
 		a := &r.Attacks[i]
 		if a.Skipped != "" {
-			fmt.Fprintf(t, "%s\t\t\t\t\t\t\t\t\tnot played\n", a.Name)
+			fmt.Fprintf(t, "%s\t\t\t\t\t\t\t\t\t\tnot played\n", a.Name)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%d\t%d\t%s\t%s\t%s\n", a.Name, short(float64(a.Attempts)), shortTime(a.P50), shortTime(a.P99), a.Ratio,
-			a.Lost, a.Cut, a.memory(), a.recovered(), a.verdict())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%d\t%d\t%s\t%s\t%s\t%s\n", a.Name, short(float64(a.Attempts)), shortTime(a.P50), shortTime(a.P99), a.Ratio,
+			a.Lost, a.Cut, shortTime(a.NewcomerP99), a.memory(), a.recovered(), a.verdict())
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -121,16 +127,16 @@ func (r *Result) WriteAttacks(w io.Writer) error {
 		fmt.Fprintf(&b, "%d subscribers, %s messages a second, %d attack sockets, %v each. In quiet: p50 %s, p99 %s.\n\n", r.Plan.Connections, short(r.Plan.PublishRate),
 			r.Plan.AttackSockets, r.Plan.Duration, shortTime(r.Latencies[quiet].P50), shortTime(r.Latencies[quiet].P99))
 	}
-	b.WriteString("| attack | what it does | attempts | how they ended | p99 | x quiet | lost | memory | back after | verdict |\n")
-	b.WriteString("|---|---|--:|---|--:|--:|--:|--:|--:|---|\n")
+	b.WriteString("| attack | what it does | attempts | how they ended | p99 | x quiet | lost | connect | memory | back after | verdict |\n")
+	b.WriteString("|---|---|--:|---|--:|--:|--:|--:|--:|--:|---|\n")
 	for i := range r.Attacks {
 		a := &r.Attacks[i]
 		if a.Skipped != "" {
-			fmt.Fprintf(&b, "| %s | %s | | %s | | | | | | not played |\n", a.Name, a.About, a.Skipped)
+			fmt.Fprintf(&b, "| %s | %s | | %s | | | | | | | not played |\n", a.Name, a.About, a.Skipped)
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %d | %s | %s | %s |\n", a.Name, a.About, short(float64(a.Attempts)), a.ends(),
-			shortTime(a.P99), a.Ratio, a.Lost+a.Cut, a.memory(), a.recovered(), a.verdict())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %d | %s | %s | %s | %s |\n", a.Name, a.About, short(float64(a.Attempts)), a.ends(),
+			shortTime(a.P99), a.Ratio, a.Lost+a.Cut, shortTime(a.NewcomerP99), a.memory(), a.recovered(), a.verdict())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -41,7 +41,7 @@ func TestHostile(t *testing.T) {
 		if a.Skipped != "" {
 			continue
 		}
-		if a.Attempts == 0 || a.P99 == 0 || a.Ratio == 0 || a.Peak == 0 || a.Took < 300*time.Millisecond || a.AttackerCPU <= 0 {
+		if a.Attempts == 0 || a.P99 == 0 || a.Ratio == 0 || a.Peak == 0 || a.Took < 300*time.Millisecond || a.AttackerCPU <= 0 || a.Newcomers == 0 || a.NewcomerP99 == 0 {
 			t.Errorf("%+v", a)
 		}
 		if a.Lost+a.Cut > 0 {
@@ -75,8 +75,8 @@ func TestHostile(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(table.String()), "\n")
 	for _, line := range lines[2:] {
-		if strings.Count(line, "|") != 11 {
-			t.Errorf("not a row of ten: %s", line)
+		if strings.Count(line, "|") != 12 {
+			t.Errorf("not a row of eleven: %s", line)
 		}
 	}
 	if len(lines) != 2+2+4 {

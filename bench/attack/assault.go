@@ -43,9 +43,8 @@ type assault struct {
 	sent     atomic.Uint64
 	dials    atomic.Uint64
 
-	mu      sync.Mutex
-	report  Report        // Guarded by mu.
-	longest time.Duration // Guarded by mu.
+	mu     sync.Mutex
+	report Report // Guarded by mu.
 }
 
 func newAssault(o Order, what Attack) (*assault, error) {
@@ -67,8 +66,9 @@ func newAssault(o Order, what Attack) (*assault, error) {
 		}
 		a.sources = append(a.sources, ip)
 	}
-	if what.Few {
-		a.sources = a.sources[:min(FewSources, len(a.sources))]
+	if what.Few > 0 {
+		last := min(what.Few*FewSources, len(a.sources))
+		a.sources = a.sources[max(0, last-FewSources):last]
 	}
 	a.report.Ends, a.report.Breaches = map[string]uint64{}, map[string]uint64{}
 	return a, nil

@@ -15,8 +15,9 @@ type Attack struct {
 	// TLS: it makes sense against wss alone. Auth: it needs an endpoint that asks
 	// for a token.
 	TLS, Auth bool
-	// Few: it comes from FewSources addresses, as it is about limits by address.
-	Few bool
+	// Few > 0: it comes from FewSources addresses, as it is about limits by address.
+	// They are others than those of other attacks, which may be barred: it says which.
+	Few int
 	// holds: that attempts last to the end is no breach, where it lasts as long.
 	holds bool
 	// attempt is one connection, from its dial to its end; worker is whose, from 0.

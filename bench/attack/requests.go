@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func requests() []Attack {
 		},
 		{
 			Name: "bad-tokens", About: "guesses tokens, from 4 addresses",
-			Wants: "401, then 503", Auth: true, Few: true,
+			Wants: "401, then 503", Auth: true, Few: 1,
 			attempt: func(a *assault, _ int) outcome {
 				tokens := badTokens()
 				return a.asks("Authorization: Bearer " + tokens[rand.IntN(len(tokens))])
@@ -49,14 +50,14 @@ func requests() []Attack {
 		},
 		{
 			Name: "connect-flood", About: "connects, upgrades and hangs up, from 4 addresses",
-			Wants: "503 above the address's rate", Few: true,
+			Wants: "503 above the address's rate", Few: 2,
 			attempt: func(a *assault, n int) outcome {
 				return a.joined(n, func(*conn) outcome { return outcome{what: "let in"} })
 			},
 		},
 		{
 			Name: "hoard", About: "keeps every connection that it gets, from 4 addresses",
-			Wants: "503 above the address's share", Few: true, holds: true,
+			Wants: "503 above the address's share", Few: 3, holds: true,
 			attempt: func(a *assault, n int) outcome {
 				return a.joined(n, func(c *conn) outcome { return c.fate() })
 			},
@@ -74,7 +75,7 @@ func requests() []Attack {
 					noise[0] |= 0x70 // reserved bits: no frame begins like this
 					return a.joined(n, send)
 				}
-				noise = append(noise, "\r\n\r\n"...)
+				noise = slices.Concat(noise, []byte("\r\n\r\n"))
 				return a.raw(send)
 			},
 		},

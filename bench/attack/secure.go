@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,11 +48,7 @@ func secure() []Attack {
 
 // largeProtocols make a ClientHello of 58 KB.
 func largeProtocols() []string {
-	list := make([]string, 225)
-	for i := range list {
-		list[i] = strings.Repeat("a", 255)
-	}
-	return append(list, "http/1.1")
+	return append(slices.Repeat([]string{strings.Repeat("a", 255)}, 225), "http/1.1")
 }
 
 // hello is the ClientHello of crypto/tls, as it is sent.
@@ -192,16 +189,22 @@ func (s *sealer) expand(label string, size int) []byte {
 
 // keyUpdate appends a record with a KeyUpdate, after which the keys are the next ones.
 func (s *sealer) keyUpdate(dst []byte) []byte {
-	inner := []byte{24, 0, 0, 1, 1, 22} // key_update, of 1 byte, update_requested; a handshake record
-	n := len(inner) + s.aead.Overhead()
-	header := []byte{23, 3, 3, 0, byte(n)}
+	const handshake = 22
+	dst = s.record(dst, handshake, []byte{24, 0, 0, 1, 1}) // key_update, of 1 byte: update_requested
+	s.secret = s.expand("traffic upd", s.hash().Size())
+	s.rekey()
+	return dst
+}
+
+// record appends a record of at most 200 bytes (RFC 8446 section 5.2).
+func (s *sealer) record(dst []byte, kind byte, content []byte) []byte {
+	inner := slices.Concat(content, []byte{kind})
+	header := []byte{23, 3, 3, 0, byte(len(inner) + s.aead.Overhead())}
 	nonce := make([]byte, 12)
 	binary.BigEndian.PutUint64(nonce[4:], s.sequence)
 	for i := range nonce {
 		nonce[i] ^= s.iv[i]
 	}
-	dst = s.aead.Seal(append(dst, header...), nonce, inner, header)
-	s.secret = s.expand("traffic upd", s.hash().Size())
-	s.rekey()
-	return dst
+	s.sequence++
+	return s.aead.Seal(append(dst, header...), nonce, inner, header)
 }

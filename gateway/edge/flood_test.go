@@ -66,3 +66,39 @@ func TestConnectFlood(t *testing.T) {
 		t.Errorf("%d were lost, %d late, %d asked for nothing that is there; want 100, 200 and 100", lost, late, notFound)
 	}
 }
+
+// TestFloodAfterClose holds L1 and W10: a client that was told to go, and does not
+// stop sending, is not read until the close timeout ends: what it sent up to then
+// was another flood. One that was in the middle of something still reads why.
+func TestFloodAfterClose(t *testing.T) {
+	r := newRig()
+	r.hub.Settings.CloseTimeout = time.Hour
+	r.start(t)
+	wrong := []byte{0x81, 0x01, 'x'} // not masked
+	more := masked(ws.Text, string(make([]byte, 32<<10)))
+
+	polite := r.dial(t)
+	polite.send(t, append(wrong, bytes.Repeat(more, 8)...)) // 256 KiB
+	if op, payload, err := polite.frame(); err != nil || op != ws.Close || len(payload) < 2 || payload[0] != 1002>>8 || payload[1] != 1002&0xFF {
+		t.Fatalf("got %v %q, %v, want close 1002", op, payload, err)
+	}
+	_ = polite.Close()
+	eventually(t, "the polite one to have left", func() bool { all, _ := r.Connections(); return all == 0 })
+
+	deaf := r.dialNarrow(t)
+	deaf.send(t, wrong)
+	for {
+		if _, err := deaf.Write(more); isTimeout(err) {
+			t.Fatal("the flood is neither read nor cut")
+		} else if err != nil {
+			break
+		}
+	}
+	eventually(t, "the deaf one to be cut", func() bool { all, _ := r.Connections(); return all == 0 })
+	if got := r.closed(metrics.CloseProtocol); got != 2 {
+		t.Errorf("%d closed for the protocol, want 2", got)
+	}
+	if read := r.set.Edge().BytesIn.Load(); read > 4<<20 {
+		t.Errorf("%d bytes were read of somebody who had been told to go", read)
+	}
+}

@@ -65,6 +65,15 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 				}
 			}
 		}
+		if n > 0 && c.Closing() {
+			// The shards first: what this client sends counts for nothing, and a
+			// flood of it must not keep others from what they get.
+			runtime.Gosched()
+			if c.Deaf() {
+				_ = nc.CloseWithError(io.EOF)
+			}
+			break
+		}
 		if n == 0 && errno == 0 { // the peer has left: nbio closes when onRead returns
 			if t != nil {
 				t.leftTLS(e)

@@ -6,6 +6,7 @@
 package session
 
 import (
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -89,7 +90,7 @@ type Session struct {
 	parser    ws.Parser
 	second    uint32 // the hub's tick in which something was counted last
 	messages  uint32 // these three: what came, less what the rate has let go since
-	bytes     uint32
+	bytes     uint32 // when closing: what came since
 	controls  uint16 // pings and pongs
 	closing   bool
 	published bool
@@ -143,8 +144,12 @@ func (s *Session) join(adm *Admission, resume *protocol.Resume, first []byte) bo
 func (s *Session) Feed(b []byte) (published bool) {
 	s.published = false
 	s.Touch()
+	if s.closing {
+		s.bytes = uint32(min(uint64(s.bytes)+uint64(len(b)), math.MaxUint32))
+		return false
+	}
 	limits := s.ep.Limits.Load()
-	if limits.BytesPerSecond > 0 && !s.closing && !s.withinByteRate(limits, len(b)) {
+	if limits.BytesPerSecond > 0 && !s.withinByteRate(limits, len(b)) {
 		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate)
 	}
 	waiting := s.admission.Load().pending
@@ -263,10 +268,24 @@ func (s *Session) broken(err error) {
 
 // end says goodbye. What the client still sends is ignored.
 func (s *Session) end(code ws.CloseCode, text string, reason metrics.CloseReason) {
-	s.closing = true
+	s.closing, s.bytes = true, 0
 	s.parser.Release()
 	s.Close(hub.NewFrame(ws.AppendClose(nil, code, text)), reason)
 }
+
+// Closing says that the session said goodbye, or answered one: nothing that the
+// client still sends is looked at.
+//
+// hot: called for every read.
+func (s *Session) Closing() bool { return s.closing }
+
+// maxIgnored is what a client may go on to send after the close frame: about what
+// sockets hold, so that one which was in the middle of something still reads why.
+const maxIgnored = 1 << 20
+
+// Deaf says that the client sent more than that: it does not listen, and need not
+// be waited for.
+func (s *Session) Deaf() bool { return s.closing && s.bytes > maxIgnored }
 
 // Release gives back what the session holds. The poller calls it after the last Feed.
 func (s *Session) Release() { s.parser.Release() }
