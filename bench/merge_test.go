@@ -92,7 +92,7 @@ func quantilesOfOne(t *testing.T) *Quantiles {
 // A part of Result that merge does not know would be lost in a run of several
 // processes. What stands here is the coordinator's own.
 func TestMergeKnowsEveryField(t *testing.T) {
-	own := map[string]bool{"Plan": true, "Version": true, "Started": true, "Processes": true, "LastOf": true}
+	own := map[string]bool{"Plan": true, "Attacks": true, "Version": true, "Started": true, "Processes": true, "LastOf": true}
 	full := reflect.ValueOf(Result{
 		Interrupted: true, Invalid: "x", Opened: 1, Failed: 1, Lost: 1, FirstFail: "x", Codes: map[uint16]int{1: 1},
 		Window: 1, Operation: "x", Operations: 1, Published: 1, Undelivered: 1, Faults: Faults{1, 1, 1, 1, 1},
