@@ -3,7 +3,9 @@
 package interop
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -36,4 +38,34 @@ func TestNpmFanout(t *testing.T) {
 // TestNpmChat: the tutorial's client, unchanged, against chat.yaml.
 func TestNpmChat(t *testing.T) {
 	clients(within(t), t, "chat", chat(t).ws)
+}
+
+// TestRFCWithNpm: C3, W1, W2, W3, W6, W7, W8 and W10, the table of rfc_test.go,
+// with npm's ws.
+func TestRFCWithNpm(t *testing.T) {
+	n := echo(t)
+	type bytesRow struct {
+		row
+		Want [][]byte `json:"want"` // they need not be UTF-8
+	}
+	var table []bytesRow
+	for _, r := range rows() {
+		b := bytesRow{row: r}
+		for _, s := range r.Want {
+			b.Want = append(b.Want, []byte(s))
+		}
+		table = append(table, b)
+	}
+	in, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(within(t), "node", "rfc.mjs", n.ws)
+	cmd.WaitDelay = time.Second
+	cmd.Stdin = bytes.NewReader(in)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
 }
