@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
+
+	"sluice/gateway/internal/pool"
 )
 
 // Deflater compresses messages. Any goroutine may use it; each that does so at
@@ -53,8 +55,7 @@ func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []b
 		return AppendFrame(dst, op, payload), false
 	}
 	c := d.pool.Get().(*compressor)
-	defer d.pool.Put(c)
-	c.out.Reset()
+	defer d.release(c)
 	c.w.Reset(&c.out)
 	_, err := c.w.Write(payload)
 	if err == nil {
@@ -66,6 +67,14 @@ func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []b
 	}
 	dst = appendHeader(slices.Grow(dst, MaxHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
 	return append(dst, b...), true
+}
+
+// release gives c back, without what a large message has left.
+func (d *Deflater) release(c *compressor) {
+	if c.out.Reset(); c.out.Cap() > pool.MaxSize {
+		c.out = bytes.Buffer{}
+	}
+	d.pool.Put(c)
 }
 
 // flushTail is what a flush ends with, an empty stored block: a message leaves it

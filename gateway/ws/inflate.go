@@ -28,11 +28,24 @@ var inflaters = sync.Pool{New: func() any {
 type source struct {
 	message []byte
 	tail    []byte
+
+	// How ours, the final block, was read: its first byte by itself, and then its
+	// length. A block that is cut short takes it for data, and may come to an end
+	// in it; its bytes are read otherwise.
+	began, ended bool
 }
 
 // messageTail is put behind a message: the empty block that it left out (RFC 7692
 // section 7.2.2), and an empty final one, so that the reader comes to an end.
 var messageTail = []byte{0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF}
+
+const (
+	finalBlock  = 5 // bytes of the tail
+	finalLength = 4 // of them
+)
+
+// complete says that the message, of which nothing is left, has ended with a block.
+func (s *source) complete() bool { return s.ended || len(s.tail) >= finalBlock }
 
 // ReadByte implements io.ByteReader.
 func (s *source) ReadByte() (c byte, err error) {
@@ -42,12 +55,14 @@ func (s *source) ReadByte() (c byte, err error) {
 			return 0, io.EOF
 		}
 	}
+	s.began = len(s.message) == 0 && len(s.tail) == finalBlock
 	c, *from = (*from)[0], (*from)[1:]
 	return c, nil
 }
 
 // Read implements io.Reader.
 func (s *source) Read(p []byte) (n int, err error) {
+	s.ended = s.began && len(s.tail) == finalLength && len(p) == finalLength
 	n = copy(p, s.message)
 	s.message = s.message[n:]
 	m := copy(p[n:], s.tail)
@@ -64,7 +79,7 @@ func (s *source) Read(p []byte) (n int, err error) {
 func inflate(compressed []byte, limit int) (*[]byte, *Error) {
 	f := inflaters.Get().(*inflater)
 	defer f.release()
-	f.src = source{compressed, messageTail}
+	f.src = source{message: compressed, tail: messageTail}
 	out := pool.Get(0)
 	if err := f.read(&out, limit); err != nil {
 		pool.Put(out)
@@ -92,8 +107,10 @@ func (f *inflater) read(out **[]byte, limit int) *Error {
 		case err == nil:
 		case err != io.EOF:
 			return errDeflate
-		case len(f.src.message) == 0:
+		case len(f.src.message) == 0 && f.src.complete():
 			return nil
+		case len(f.src.message) == 0:
+			return errDeflate // it is cut short in a final block
 		default: // the client has marked a block as its last, and goes on (RFC 7692 section 7.2.3.4)
 			if f.reset() != nil {
 				return errDeflate
