@@ -14,7 +14,8 @@ func (s *Session) withinRate(limits *Limits) bool {
 	return true
 }
 
-// withinByteRate counts n bytes, as they came from the socket.
+// withinByteRate counts n bytes: as they came from the socket, and what a
+// compressed message is longer than that.
 func (s *Session) withinByteRate(limits *Limits, n int) bool {
 	s.tick(limits)
 	if int(s.bytes)+n > byteBurst(limits) {
@@ -26,11 +27,8 @@ func (s *Session) withinByteRate(limits *Limits, n int) bool {
 
 // byteBurst is what may come at once: one message of the largest size always may.
 func byteBurst(limits *Limits) int {
-	return max(2*limits.BytesPerSecond, limits.Rules.MaxMessage+maxHeaders(limits))
+	return max(2*limits.BytesPerSecond, limits.Rules.MaxWire())
 }
-
-// maxHeaders is what the frames of one message add to it: 14 bytes each (RFC 6455 section 5.2).
-func maxHeaders(limits *Limits) int { return 14 * max(limits.Rules.MaxFragments, 1) }
 
 // withinControlRate counts a ping or a pong.
 func (s *Session) withinControlRate(limits *Limits) bool {

@@ -213,8 +213,8 @@ func (s *Session) handle(limits *Limits, m ws.Message) {
 // message publishes what the client sent.
 func (s *Session) message(limits *Limits, m ws.Message) {
 	s.ep.Cell.MessagesIn.Add(1)
-	if m.Inflated && limits.BytesPerSecond > 0 && !s.withinByteRate(limits, len(m.Payload)) {
-		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate) // what has to be inflated counts as well
+	if m.Inflated > 0 && limits.BytesPerSecond > 0 && !s.withinByteRate(limits, m.Inflated) {
+		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate) // of which it sent few
 		return
 	}
 	if limits.MessagesPerSecond > 0 && !s.withinRate(limits) {

@@ -231,7 +231,7 @@ func TestL1MessageRate(t *testing.T) {
 // the largest size is always within it.
 func TestL1ByteRate(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
-		r.limit(func(l *Limits) { l.BytesPerSecond, l.Rules.MaxMessage = 100, 150 })
+		r.limit(func(l *Limits) { l.BytesPerSecond, l.Rules.MaxMessage, l.Rules.MaxFragments = 100, 150, 1 })
 		c, empty := r.join(t, ""), r.join(t, "channel=other")
 		for range 5 {
 			for range 2 {
@@ -247,9 +247,9 @@ func TestL1ByteRate(t *testing.T) {
 		synctest.Wait()
 		c.send(ws.Binary, strings.Repeat("x", 150))
 		c.check(frame{ws.Binary, strings.Repeat("x", 150)})
-		c.send(ws.Binary, strings.Repeat("x", 50))
+		c.send(ws.Binary, strings.Repeat("x", 80))
 		c.check(farewell(ws.PolicyViolation, "too many bytes"))
-		for range 34 { // 6 bytes each: headers count
+		for range 40 { // 6 bytes each: headers count
 			empty.send(ws.Pong, "")
 		}
 		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
