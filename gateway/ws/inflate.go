@@ -12,8 +12,9 @@ import (
 // inflater takes messages apart. Its reader is some 45 KB, so it is held while a
 // message is inflated, and no longer.
 type inflater struct {
-	r   io.ReadCloser
-	src source
+	r    io.ReadCloser
+	src  source
+	over [1]byte // the byte that is too much
 }
 
 // inflaters is shared by all parsers: at any time only those that inflate have one.
@@ -74,8 +75,8 @@ func (s *source) Read(p []byte) (n int, err error) {
 }
 
 // inflate returns a compressed message's payload in a pooled buffer. It stops as
-// soon as there is more than limit: what it holds never exceeds that by more
-// than a byte, whatever the message claims to be.
+// soon as there is more than limit: the buffer never has more than that, or than
+// the smallest of the pool's.
 func inflate(compressed []byte, limit int) (*[]byte, *Error) {
 	f := inflaters.Get().(*inflater)
 	defer f.release()
@@ -95,15 +96,21 @@ func (f *inflater) read(out **[]byte, limit int) *Error {
 	}
 	for {
 		b := *out
-		if len(*b) == cap(*b) {
-			b = pool.Grow(b, min(max(len(*b), 256), limit+1-len(*b)), limit+1)
+		if len(*b) == cap(*b) && len(*b) < limit {
+			b = pool.Grow(b, min(max(len(*b), 256), limit-len(*b)), limit)
 			*out = b
 		}
-		n, err := f.r.Read((*b)[len(*b):min(cap(*b), limit+1)])
+		room := (*b)[len(*b):min(cap(*b), limit)]
+		full := len(room) == 0
+		if full {
+			room = f.over[:]
+		}
+		n, err := f.r.Read(room)
+		if full && n > 0 {
+			return errTooBig
+		}
 		*b = (*b)[:len(*b)+n]
 		switch {
-		case len(*b) > limit:
-			return errTooBig
 		case err == nil:
 		case err != io.EOF:
 			return errDeflate
