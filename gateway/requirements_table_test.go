@@ -47,6 +47,7 @@ func requirements() []requirement {
 		{"L8", "subscriptions of a connection, a user and the node are bounded; nothing is left of those that ended", []string{"limits.subscriptions_per_connection", "limits.subscriptions_per_user", "limits.subscriptions"}, ""},
 		{"L9", "a channel's name has one spelling, of a closed alphabet", []string{"limits.channel_name_bytes"}, "16 segments"},
 		{"L10", "JSON that two readers could understand in two ways is refused: keys given twice, numbers as text, unknown keys, depth", nil, ""},
+		{"L11", "what is read of a history at once is bounded in messages, bytes and readers", nil, "10,000 messages, 4 MiB, 4 readers"},
 
 		{"T1", "TLS 1.2 and 1.3 with Go's suites; nothing older, no RSA key exchange, no CBC with SHA-256", []string{listener + "tls.min_version"}, ""},
 		{"T2", "X25519MLKEM768 comes first", nil, ""},
