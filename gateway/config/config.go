@@ -324,8 +324,8 @@ type Limits struct {
 	// Messages per second from one client, at most 1000000, with bursts of twice as many; above it: close 1008. Off, as
 	// the raw protocol cannot ask a client to slow down, and backends and devices may publish through it. 50 suits people. 0 = no limit.
 	MessagesPerSecond int `yaml:"messages_per_second"`
-	// Bytes per second from one client, frame headers included, at most 1GiB, with bursts of twice as many and at least
-	// one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.
+	// Bytes per second from one client, frame headers and what compressed messages come to included, at most 1GiB, with bursts
+	// of twice as many and at least one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.
 	BytesPerSecond Size `yaml:"bytes_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`

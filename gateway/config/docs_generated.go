@@ -112,7 +112,7 @@ var docs = map[string]string{
 	"Limits.ConnectsPerAddress":         "New connections per second from one client address, with bursts of five times as many;\ncounted as above, with the same warning; above it: 503. 20 suits the open internet. 0 = no limit.",
 	"Limits.FailedAuthsPerAddress":      "Failed authentications per minute from one client address, counted as above; above it: 503 for every\nnew connection from there, until a minute's share is free again. 0 = no limit.",
 	"Limits.MessagesPerSecond":          "Messages per second from one client, at most 1000000, with bursts of twice as many; above it: close 1008. Off, as\nthe raw protocol cannot ask a client to slow down, and backends and devices may publish through it. 50 suits people. 0 = no limit.",
-	"Limits.BytesPerSecond":             "Bytes per second from one client, frame headers included, at most 1GiB, with bursts of twice as many and at least\none message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.",
+	"Limits.BytesPerSecond":             "Bytes per second from one client, frame headers and what compressed messages come to included, at most 1GiB, with bursts\nof twice as many and at least one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.",
 	"Limits.ControlFramesPerSecond":     "Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.",
 	"Limits.SubscriptionsPerConnection": "Channels that one client is joined to, 1 to 1000000.",
 	"Limits.SubscriptionsPerUser":       "The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.",
