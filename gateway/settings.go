@@ -182,7 +182,8 @@ func dialects(cfg *config.Config) (*session.Dialects, error) {
 			ds.Variants(dialect(&cfg.Listeners[i].Endpoints[j]))
 		}
 	}
-	return ds, ds.Err()
+	err := ds.Err()
+	return ds, err
 }
 
 // dialect is how the clients of an endpoint are spoken to.
