@@ -52,7 +52,7 @@ func NewDeflater(level, min int, narrow bool) *Deflater {
 // it shorter (RFC 7692 section 7.2.1). It reports whether it is.
 func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []byte, compressed bool) {
 	if len(payload) < max(d.min, 1) {
-		return AppendFrame(dst, op, payload), false
+		return AppendFrame(slices.Grow(dst, maxServerHeader+len(payload)), op, payload), false
 	}
 	c := d.pool.Get().(*compressor)
 	defer d.release(c)
@@ -63,9 +63,9 @@ func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []b
 	}
 	b := bytes.TrimSuffix(c.out.Bytes(), flushTail)
 	if err != nil || len(b) >= len(payload) { // the buffer gives no errors
-		return AppendFrame(dst, op, payload), false
+		return AppendFrame(slices.Grow(dst, maxServerHeader+len(payload)), op, payload), false
 	}
-	dst = appendHeader(slices.Grow(dst, MaxHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
+	dst = appendHeader(slices.Grow(dst, maxServerHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
 	return append(dst, b...), true
 }
 
@@ -76,6 +76,9 @@ func (d *Deflater) release(c *compressor) {
 	}
 	d.pool.Put(c)
 }
+
+// maxServerHeader is the longest header of a frame that is not masked.
+const maxServerHeader = MaxHeader - 4
 
 // flushTail is what a flush ends with, an empty stored block: a message leaves it
 // out (RFC 7692 section 7.2.1).
