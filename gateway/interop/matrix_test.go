@@ -33,6 +33,7 @@ func (c cell) String() string {
 	return transport + ", " + compression
 }
 
+// cells are the columns. Those with deflate follow when endpoints can compress.
 func cells() []cell {
 	return []cell{{false, false}, {true, false}}
 }
@@ -41,15 +42,13 @@ func cells() []cell {
 func steps() []string {
 	return []string{
 		"open", "text", "binary", "empty", "large", "fragments", "ping", "order", "publish", "close", "close_own", "disconnect",
-		"silent", "pinged", "drain", stepNode, stepCompression,
+		"silent", "pinged", "drain", stepNode,
 	}
 }
 
-// What the test asks the node about a run.
-const (
-	stepNode        = "node"        // it saw the closes for what they were, and dropped nothing
-	stepCompression = "compression" // it compressed where that was agreed upon, and nowhere else
-)
+// stepNode is what the node says about a run: it saw the closes for what they
+// were, and dropped nothing.
+const stepNode = "node"
 
 // A score is what came of a client in a cell.
 type score struct{ passed, due int }
@@ -73,8 +72,7 @@ func (b *scoreboard) set(client string, c cell, s score) {
 }
 
 // TestMatrix: the clients that platforms use, each from its own registry, do
-// and see what clients/README.md says, over plain connections and TLS, with
-// compression and without (W1, W2).
+// and see what clients/README.md says, over plain connections and TLS (W1, W2).
 func TestMatrix(t *testing.T) {
 	chosen := choose(t)
 	prepare(t, chosen)
