@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -29,7 +30,7 @@ import (
 // CA and OFFER is appended to the command.
 func child(folder string, command ...string) program {
 	return func(ctx context.Context, r *run, url string, say func(line)) error {
-		arguments := append(command[1:len(command):len(command)], url, r.files.authority, r.offer())
+		arguments := slices.Concat(command[1:], []string{url, r.files.authority, r.offer()})
 		cmd := exec.CommandContext(ctx, command[0], arguments...)
 		cmd.Dir = filepath.Join("clients", folder)
 		cmd.WaitDelay = time.Second

@@ -134,7 +134,7 @@ func markdown(t *testing.T, chosen []client, board *scoreboard) string {
 		var lacks []string
 		for _, step := range steps() {
 			if why := cl.lacks[step]; why != "" {
-				lacks = append(lacks, fmt.Sprintf("`%s` (%s)", step, why))
+				lacks = append(lacks, fmt.Sprintf("%#q (%s)", step, why))
 			}
 		}
 		if len(lacks) > 0 {
