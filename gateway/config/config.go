@@ -301,7 +301,7 @@ type JWKS struct {
 type Limits struct {
 	// One message from a client, all fragments together, 1 byte to 1GiB; above it: close 1009.
 	MessageSize Size `yaml:"message_size"`
-	// Fragments of one message, 1 to 1000000; above it: close 1008.
+	// Fragments of one message, 1 to 1000000; above it: close 1008. Some clients send 4 KiB in each.
 	Fragments int `yaml:"fragments"`
 	// From the first byte of a message to its last, at most 1h; above it: close 1008. 0 = no limit.
 	MessageTimeout Duration `yaml:"message_timeout"`

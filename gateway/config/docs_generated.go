@@ -103,7 +103,7 @@ var docs = map[string]string{
 	"JWKS.MaxStale":                     "How old a key set may become while fetches fail, refresh to 30 days; above it its tokens are refused.",
 	"JWKS.CAFile":                       "PEM certificates that the server's certificate is checked against. Empty = the system's.",
 	"Limits.MessageSize":                "One message from a client, all fragments together, 1 byte to 1GiB; above it: close 1009.",
-	"Limits.Fragments":                  "Fragments of one message, 1 to 1000000; above it: close 1008.",
+	"Limits.Fragments":                  "Fragments of one message, 1 to 1000000; above it: close 1008. Some clients send 4 KiB in each.",
 	"Limits.MessageTimeout":             "From the first byte of a message to its last, at most 1h; above it: close 1008. 0 = no limit.",
 	"Limits.HandshakeTimeout":           "From the accept to the complete upgrade request, 10ms to 10m.",
 	"Limits.CloseTimeout":               "From our close frame to the end of a connection whose peer does not answer it, 10ms to 10m.",
