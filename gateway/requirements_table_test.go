@@ -20,7 +20,7 @@ func requirements() []requirement {
 		{"C3", "an upgrade is what RFC 6455 section 4.2.1 says, or 400, 405, 426 and the end", nil, ""},
 		{"C4", "what two readers could understand in two ways is refused, and what stands behind it is never read", nil, ""},
 		{"C5", "what stands behind an upgrade is frames, once the 101 is on its way, and never HTTP", nil, ""},
-		{"C6", "a web page connects from the same host and port, or from an origin on the list", []string{endpoint + "origins"}, ""},
+		{"C6", "a web page connects from the same host and port, or from an origin on the list", []string{endpoint + "origins", endpoint + "allow_missing_origin"}, ""},
 		{"C7", "cookies are looked at by nobody; what a page may do hangs on its origin and a token", nil, ""},
 		{"C8", "hosts that are not on the list get a 421", []string{listener + "hosts"}, ""},
 		{"C9", "a subprotocol is agreed to where it is configured; nothing that a client sent is answered with", []string{endpoint + "subprotocols"}, ""},

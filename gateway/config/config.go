@@ -131,8 +131,9 @@ type Endpoint struct {
 	GapCode int `yaml:"gap_code"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.
-	// Clients that send no Origin header (they are not browsers) are always let in.
 	Origins []string `yaml:"origins" reload:"live"`
+	// May clients connect that send no Origin header? They are not browsers: apps, servers, tools.
+	AllowMissingOrigin bool `yaml:"allow_missing_origin" reload:"live"`
 	// Who may connect here, when auth is on.
 	Auth EndpointAuth `yaml:"auth"`
 	// The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.

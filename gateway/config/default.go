@@ -94,18 +94,19 @@ func defaultTLS() TLS {
 
 func defaultEndpoint() Endpoint {
 	return Endpoint{
-		Path:          "/",
-		Protocol:      Raw,
-		Channels:      []string{"lobby"},
-		AllowChannels: []string{"*"},
-		Publish:       true,
-		EchoSelf:      true,
-		Subprotocols:  []string{},
-		Compression:   Compression{Level: 1, MinSize: 128},
-		OnGap:         GapIgnore,
-		GapCode:       4409,
-		Origins:       []string{},
-		Auth:          EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
+		Path:               "/",
+		Protocol:           Raw,
+		Channels:           []string{"lobby"},
+		AllowChannels:      []string{"*"},
+		Publish:            true,
+		EchoSelf:           true,
+		Subprotocols:       []string{},
+		Compression:        Compression{Level: 1, MinSize: 128},
+		OnGap:              GapIgnore,
+		GapCode:            4409,
+		Origins:            []string{},
+		AllowMissingOrigin: true,
+		Auth:               EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
 	}
 }
 

@@ -248,12 +248,19 @@ func TestOrigins(t *testing.T) {
 	check("http://example.com.evil.tld", 403)
 	check("http://evilexample.com", 403)
 	check("null", 403)
-	r.endpoint.Origins.Store(&[]string{"https://*.app.example"})
+	r.endpoint.Origins.Store(&Origins{Allow: []string{"https://*.app.example"}})
 	check("http://example.com", 403)
 	check("https://a.app.example", 101)
 	check("https://evilapp.example", 403)
-	if n := r.failures(metrics.HandshakeOrigin); n != 6 {
-		t.Errorf("%d origins were refused, want 6", n)
+	r.endpoint.Origins.Store(&Origins{Required: true})
+	check("http://example.com", 101)
+	c := r.connect(t)
+	c.send(t, request("/"))
+	if status, body := c.response(t); status != 403 || !strings.Contains(body, "origin") {
+		t.Errorf("without an Origin, where one is required: %d %s", status, body)
+	}
+	if n := r.failures(metrics.HandshakeOrigin); n != 7 {
+		t.Errorf("%d origins were refused, want 7", n)
 	}
 }
 
