@@ -37,7 +37,7 @@ func requirements() []requirement {
 		{"W9", "silent peers are pinged, and cut when they stay silent", []string{"keepalive.ping_interval", "keepalive.timeout"}, ""},
 		{"W10", "what comes behind a close frame is not looked at", nil, ""},
 
-		{"L1", "one client's messages and bytes have rates: 1008", []string{"limits.messages_per_second", "limits.bytes_per_second"}, ""},
+		{"L1", "one client's messages, bytes and renewals of its token have rates: 1008", []string{"limits.messages_per_second", "limits.bytes_per_second", "limits.refreshes_per_minute"}, ""},
 		{"L2", "one address's connections, new connections and failed authentications are bounded; an IPv6 /64 is one", []string{"limits.connections_per_address", "limits.connects_per_address", "limits.failed_auths_per_address"}, ""},
 		{"L3", "connections stay below the open-files limit by a reserve: 503; operators get in all the same", []string{"engine.max_connections"}, "256 descriptors in reserve"},
 		{"L4", "without descriptors the acceptor sheds and waits, and does not spin", nil, ""},

@@ -330,6 +330,9 @@ type Limits struct {
 	BytesPerSecond Size `yaml:"bytes_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
+	// Tokens per minute by which one client renews its own on the open connection, at most 255: to verify one
+	// costs more than anything else that a client may send; above it: close 1008. 0 = no limit.
+	RefreshesPerMinute int `yaml:"refreshes_per_minute"`
 	// Channels that one client is joined to, 1 to 1000000.
 	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
 	// The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.

@@ -46,6 +46,7 @@ func Default() *Config {
 			CloseTimeout:               Duration(5 * time.Second),
 			HeaderBytes:                8 * KiB,
 			ControlFramesPerSecond:     20,
+			RefreshesPerMinute:         10,
 			SubscriptionsPerConnection: 128,
 			SubscriptionsPerUser:       10_000,
 			ChannelNameBytes:           255,

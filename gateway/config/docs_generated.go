@@ -115,6 +115,7 @@ var docs = map[string]string{
 	"Limits.MessagesPerSecond":          "Messages per second from one client, at most 1000000, with bursts of twice as many; above it: close 1008. Off, as\nthe raw protocol cannot ask a client to slow down, and backends and devices may publish through it. 50 suits people. 0 = no limit.",
 	"Limits.BytesPerSecond":             "Bytes per second from one client, frame headers included, at most 1GiB, with bursts of twice as many and at least\none message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.",
 	"Limits.ControlFramesPerSecond":     "Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.",
+	"Limits.RefreshesPerMinute":         "Tokens per minute by which one client renews its own on the open connection, at most 255: to verify one\ncosts more than anything else that a client may send; above it: close 1008. 0 = no limit.",
 	"Limits.SubscriptionsPerConnection": "Channels that one client is joined to, 1 to 1000000.",
 	"Limits.SubscriptionsPerUser":       "The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.",
 	"Limits.Subscriptions":              "And for all clients of the node; above it: close 1013. 0 = no limit.",

@@ -163,6 +163,47 @@ func TestA5Refresh(t *testing.T) {
 	})
 }
 
+// L1: verifying a token costs a poller more than all else that a client may send:
+// a client that sends more of them than refreshes_per_minute is closed with 1008,
+// good as they are, and none above it is looked at. A new minute is a new start, a
+// new policy none.
+func TestL1RefreshRate(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		guarded(t, r, FromAuthorization|FromFirstMessage)
+		r.limit(func(l *Limits) { l.RefreshesPerMinute = 3 })
+		good := tokenFor(t, "alice", time.Hour, "a")
+		c := r.mustEnter(t, "/?channel=a", bearer(good)...)
+		c.frames()
+		for range 5 {
+			for range 3 {
+				c.send(ws.Text, authText(good))
+			}
+			c.check()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		c.send(ws.Text, authText(good))
+		c.send(ws.Text, authText(good))
+		a := *r.ep.Auth.Authority.Load()
+		r.ep.Auth.Authority.Store(&a)
+		c.Adapt()
+		c.send(ws.Text, authText(good))
+		c.check()
+		c.send(ws.Text, authText("not even a token"))
+		c.check(farewell(ws.PolicyViolation, "too many tokens"))
+		for reason := range metrics.NumTokenRefusals {
+			if n := r.set.Edge().TokenRefusals[reason].Load(); n != 0 {
+				t.Errorf("%d were refused as %v: they were looked at", n, reason)
+			}
+		}
+		c.Detach()
+		synctest.Wait()
+		if n := r.closed(metrics.CloseRateLimit); n != 1 {
+			t.Errorf("%d were closed for it, want 1", n)
+		}
+	})
+}
+
 // A5: what looks like a renewal and is none is a message like any other.
 func TestA5OnlyTokensAreTaken(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
