@@ -158,6 +158,25 @@ func TestRepliesDoNotPileUp(t *testing.T) {
 	wantMessages(t, "client", c, "x", "pong 99", "pong 0", "pong 99", "y")
 }
 
+// W5: a client that pings as fast as it may, 40 times at once, has each ping
+// answered, also by a shard that is busy meanwhile; a flood cannot fill its inbox.
+func TestRepliesOfABusyShard(t *testing.T) {
+	for pings, want := range map[int]int{40: 40, 10_000: maxReplies} {
+		r := policy(t, SlowDisconnect)
+		c := r.client("a")
+		r.settled()
+		release := r.stall()
+		for range pings {
+			c.sub.Reply(frameOf("pong"))
+		}
+		release()
+		r.settled()
+		if got := len(c.messages()); got != want {
+			t.Errorf("%d pings got %d pongs, want %d", pings, got, want)
+		}
+	}
+}
+
 // A close frame comes after everything that was published before it, also when
 // the batch is on its way or waits in an outbox.
 func TestCloseComesLast(t *testing.T) {
