@@ -68,6 +68,7 @@ func (c *fakeConn) close() {
 
 func (c *fakeConn) Finish()            { c.mu.Lock(); c.finished = true; c.mu.Unlock() }
 func (c *fakeConn) Abort()             { c.mu.Lock(); c.aborted = true; c.mu.Unlock() }
+func (c *fakeConn) isAborted() bool    { c.mu.Lock(); defer c.mu.Unlock(); return c.aborted }
 func (c *fakeConn) RemoteAddr() string { return "192.0.2.1:1" }
 
 // messages splits what arrived into the payloads of testCodec's frames.

@@ -226,8 +226,8 @@ func TestL1MessageRate(t *testing.T) {
 	})
 }
 
-// L1: above bytes_per_second, with bursts of twice as many, a client is closed
-// with 1008, whatever its frames are; at the rate it is not, and one message of
+// L1, W4: above bytes_per_second, with bursts of twice as many, a client is closed
+// with 1008, whatever its frames are, also empty continuations; at the rate it is not, and one message of
 // the largest size is always within it.
 func TestL1ByteRate(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
@@ -253,11 +253,20 @@ func TestL1ByteRate(t *testing.T) {
 			empty.send(ws.Pong, "")
 		}
 		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
-		c.Detach()
-		empty.Detach()
+		fragments := r.join(t, "channel=other")
+		key := [4]byte{1, 2, 3, 4}
+		fragments.Feed(ws.AppendMaskedFragment(nil, ws.Text, false, key, nil))
+		for range 33 { // the same
+			fragments.Feed(ws.AppendMaskedFragment(nil, ws.Continuation, false, key, nil))
+		}
 		synctest.Wait()
-		if n := r.closed(metrics.CloseByteRate); n != 2 {
-			t.Errorf("%d were closed for it, want 2", n)
+		fragments.check(farewell(ws.PolicyViolation, "too many bytes"))
+		for _, over := range []*client{c, empty, fragments} {
+			over.Detach()
+		}
+		synctest.Wait()
+		if n := r.closed(metrics.CloseByteRate); n != 3 {
+			t.Errorf("%d were closed for it, want 3", n)
 		}
 	})
 }
