@@ -106,7 +106,7 @@ func TestForbiddenCalls(t *testing.T) {
 	}
 }
 
-// A panic while a client's bytes are handled ends that connection, with a
+// T17: a panic while a client's bytes are handled ends that connection, with a
 // close frame that says so, and nothing else. It runs on the poller, where it
 // would end the process.
 func TestPanicCostsOneConnection(t *testing.T) {

@@ -442,6 +442,7 @@ func TestInboxFull(t *testing.T) {
 	r.publish("z", "a") // there is room again
 }
 
+// T17: a panic on a shard ends the connection that it came in, and no other.
 func TestShardPanicCostsOneConnection(t *testing.T) {
 	r := newRig(t, nil)
 	good, bad := r.client("a"), r.client("a")

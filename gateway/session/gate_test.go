@@ -205,7 +205,7 @@ func TestL1RefreshRate(t *testing.T) {
 	})
 }
 
-// A5: what looks like a renewal and is none is a message like any other.
+// A5, L10: what looks like a renewal and is none is a message like any other.
 func TestA5OnlyTokensAreTaken(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
 		guarded(t, r, FromAuthorization|FromFirstMessage)
