@@ -28,10 +28,21 @@ func TestO4NoSecretComesOut(t *testing.T) {
 	answered := 0
 	for _, key := range []string{"", canary, canary + "x"} {
 		for _, call := range []struct{ method, path, body string }{
-			{"GET", "/metrics", ""}, {"GET", "/api/info", ""}, {"GET", "/api/connections", ""}, {"GET", "/api/channels", ""},
-			{"GET", "/api/openapi.yaml", ""}, {"GET", "/api/config", ""}, {"GET", "/admin/config", ""}, {"GET", "/healthz", ""}, {"GET", "/readyz", ""},
-			{"GET", "/debug/pprof/", ""}, {"GET", "/debug/pprof/cmdline", ""}, {"GET", "/debug/pprof/goroutine?debug=2", ""},
-			{"POST", "/api/publish", `{"channel":"room.1","text":"x"}`}, {"POST", "/api/publish", `{"channel":`}, {"POST", "/api/info", ""},
+			{"GET", "/metrics", ""},
+			{"GET", "/api/info", ""},
+			{"GET", "/api/connections", ""},
+			{"GET", "/api/channels", ""},
+			{"GET", "/api/openapi.yaml", ""},
+			{"GET", "/api/config", ""},
+			{"GET", "/admin/config", ""},
+			{"GET", "/healthz", ""},
+			{"GET", "/readyz", ""},
+			{"GET", "/debug/pprof/", ""},
+			{"GET", "/debug/pprof/cmdline", ""},
+			{"GET", "/debug/pprof/goroutine?debug=2", ""},
+			{"POST", "/api/publish", `{"channel":"room.1","text":"x"}`},
+			{"POST", "/api/publish", `{"channel":`},
+			{"POST", "/api/info", ""},
 		} {
 			req, err := http.NewRequestWithContext(ctx, call.method, "http://"+n.AdminAddress()+call.path, strings.NewReader(call.body))
 			if err != nil {

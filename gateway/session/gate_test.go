@@ -37,7 +37,8 @@ func guarded(t *testing.T, r *rig, sources Sources, rules ...string) *auth.Revoc
 	}
 	authority := new(atomic.Pointer[Authority])
 	authority.Store(&Authority{Verifier: v, Policy: policy(t, rules...), FirstMessage: 5 * time.Second, Grace: 25 * time.Second})
-	r.ep.Auth = &Gate{Users: NewTally(),
+	r.ep.Auth = &Gate{
+		Users:   NewTally(),
 		Sources: sources, Subprotocol: "sluice", Refusals: NewRefusals(r.set.Edge(), zerolog.Nop()), Authority: authority,
 	}
 	return list
