@@ -141,6 +141,7 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 		MessagesPerSecond:      cfg.Limits.MessagesPerSecond,
 		BytesPerSecond:         int(cfg.Limits.BytesPerSecond),
 		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
+		RefreshesPerMinute:     cfg.Limits.RefreshesPerMinute,
 		MessageTimeout:         time.Duration(cfg.Limits.MessageTimeout),
 		Subscriptions:          cfg.Limits.SubscriptionsPerConnection,
 		SubscriptionsPerUser:   cfg.Limits.SubscriptionsPerUser,

@@ -131,8 +131,9 @@ type Endpoint struct {
 	GapCode int `yaml:"gap_code"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.
-	// Clients that send no Origin header (they are not browsers) are always let in.
 	Origins []string `yaml:"origins" reload:"live"`
+	// May clients connect that send no Origin header? They are not browsers: apps, servers, tools.
+	AllowMissingOrigin bool `yaml:"allow_missing_origin" reload:"live"`
 	// Who may connect here, when auth is on.
 	Auth EndpointAuth `yaml:"auth"`
 	// The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.
@@ -329,6 +330,9 @@ type Limits struct {
 	BytesPerSecond Size `yaml:"bytes_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
+	// Tokens per minute by which one client renews its own on the open connection, at most 255: to verify one
+	// costs more than anything else that a client may send; above it: close 1008. 0 = no limit.
+	RefreshesPerMinute int `yaml:"refreshes_per_minute"`
 	// Channels that one client is joined to, 1 to 1000000.
 	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
 	// The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.

@@ -120,6 +120,7 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.messages_per_second", n.MessagesPerSecond, 0, large)
 	between(l, "limits.bytes_per_second", n.BytesPerSecond, 0, GiB)
 	between(l, "limits.control_frames_per_second", n.ControlFramesPerSecond, 0, 30_000)
+	between(l, "limits.refreshes_per_minute", n.RefreshesPerMinute, 0, 255)
 	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)
 	between(l, "limits.subscriptions_per_user", n.SubscriptionsPerUser, 0, 100*large)
 	between(l, "limits.subscriptions", n.Subscriptions, 0, 1000*large)

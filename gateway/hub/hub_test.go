@@ -68,6 +68,7 @@ func (c *fakeConn) close() {
 
 func (c *fakeConn) Finish()            { c.mu.Lock(); c.finished = true; c.mu.Unlock() }
 func (c *fakeConn) Abort()             { c.mu.Lock(); c.aborted = true; c.mu.Unlock() }
+func (c *fakeConn) isAborted() bool    { c.mu.Lock(); defer c.mu.Unlock(); return c.aborted }
 func (c *fakeConn) RemoteAddr() string { return "192.0.2.1:1" }
 
 // messages splits what arrived into the payloads of testCodec's frames.
@@ -480,6 +481,7 @@ func TestInboxFull(t *testing.T) {
 	r.publish("z", "a") // there is room again
 }
 
+// T17: a panic on a shard ends the connection that it came in, and no other.
 func TestShardPanicCostsOneConnection(t *testing.T) {
 	r := newRig(t, nil)
 	good, bad := r.client("a"), r.client("a")

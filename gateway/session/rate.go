@@ -1,5 +1,11 @@
 package session
 
+import (
+	"time"
+
+	"sluice/gateway/hub"
+)
+
 // The rates of one client. Each is a bucket that a message, a byte or a control
 // frame fills and time empties, in the grain of the hub's clock: what is in it
 // is all that has to be kept, and there is room for it in the session anyway.
@@ -37,6 +43,23 @@ func (s *Session) withinControlRate(limits *Limits) bool {
 		return false
 	}
 	s.controls++
+	return true
+}
+
+// withinRefreshRate counts a token by which the client renews its own. There is
+// no room for that in the session: it stands in what the client was let in with,
+// which nobody shares who may renew it.
+func (s *Session) withinRefreshRate(limits *Limits) bool {
+	const count, minuteTicks = 0xFF, uint32(time.Minute / hub.TickInterval)
+	adm := s.admission.Load()
+	minute, old := s.ep.Hub.Now()/minuteTicks, adm.refreshes.Load()
+	if old>>8 != minute {
+		old = minute << 8
+	}
+	if int(old&count) >= limits.RefreshesPerMinute {
+		return false
+	}
+	adm.refreshes.Store(old + 1)
 	return true
 }
 

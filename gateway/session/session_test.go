@@ -130,8 +130,8 @@ func TestPings(t *testing.T) {
 	})
 }
 
-// The code of a close frame is echoed (RFC 6455 section 5.5.1), and nothing
-// that follows it is looked at (W10).
+// The code of a close frame is echoed (RFC 6455 section 5.5.1), once (W8), and
+// nothing that follows it is looked at (W10).
 func TestClose(t *testing.T) {
 	for _, c := range []struct {
 		name, payload string
@@ -150,6 +150,8 @@ func TestClose(t *testing.T) {
 				a, b := r.join(t, ""), r.join(t, "")
 				a.Feed(append(masked(ws.Close, c.payload), masked(ws.Text, "too late")...))
 				a.send(ws.Text, "later still")
+				a.send(ws.Close, c.payload)
+				a.send(ws.Ping, "")
 				got := a.frames()
 				if len(got) != 1 || got[0].Op != ws.Close || !strings.HasPrefix(got[0].Payload, c.want.Payload[:2]) {
 					t.Errorf("got %q, want %q", got, c.want)
@@ -253,8 +255,9 @@ func TestL1ByteRate(t *testing.T) {
 			empty.send(ws.Pong, "")
 		}
 		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
-		c.Detach()
-		empty.Detach()
+		for _, over := range []*client{c, empty} {
+			over.Detach()
+		}
 		synctest.Wait()
 		if n := r.closed(metrics.CloseByteRate); n != 2 {
 			t.Errorf("%d were closed for it, want 2", n)
