@@ -228,8 +228,8 @@ func TestL1MessageRate(t *testing.T) {
 	})
 }
 
-// L1: above bytes_per_second, with bursts of twice as many, a client is closed
-// with 1008, whatever its frames are; at the rate it is not, and one message of
+// L1, W4: above bytes_per_second, with bursts of twice as many, a client is closed
+// with 1008, whatever its frames are, also empty continuations; at the rate it is not, and one message of
 // the largest size is always within it.
 func TestL1ByteRate(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
@@ -255,12 +255,28 @@ func TestL1ByteRate(t *testing.T) {
 			empty.send(ws.Pong, "")
 		}
 		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
-		for _, over := range []*client{c, empty} {
+		// So do those of empty continuations. One message may have as many as
+		// limits.fragments (W4), and the burst has room for one: 48 bytes each here.
+		r.limit(func(l *Limits) { l.Rules.MaxFragments = 8 })
+		fragments := r.join(t, "channel=third")
+		key := [4]byte{1, 2, 3, 4}
+		for range byteBurst(r.limits.Load())/48 + 1 {
+			fragments.Feed(ws.AppendMaskedFragment(nil, ws.Text, false, key, nil))
+			for i := range 7 {
+				fragments.Feed(ws.AppendMaskedFragment(nil, ws.Continuation, i == 6, key, nil))
+			}
+		}
+		synctest.Wait()
+		got := fragments.frames()
+		if last := got[len(got)-1]; last != farewell(ws.PolicyViolation, "too many bytes") {
+			t.Errorf("empty continuations ended with %q", last)
+		}
+		for _, over := range []*client{c, empty, fragments} {
 			over.Detach()
 		}
 		synctest.Wait()
-		if n := r.closed(metrics.CloseByteRate); n != 2 {
-			t.Errorf("%d were closed for it, want 2", n)
+		if n := r.closed(metrics.CloseByteRate); n != 3 {
+			t.Errorf("%d were closed for it, want 3", n)
 		}
 	})
 }
