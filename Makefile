@@ -34,7 +34,8 @@ build: ## Build bin/sluice and bin/flood
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin bench/out .cache/million gateway/interop/node_modules bench/interop/node_modules
+	rm -rf bin bench/out .cache/million .cache/interop.txt gateway/interop/node_modules bench/interop/node_modules
+	cd gateway/interop/clients && rm -rf js/node_modules python/.venv rust/target java/target
 
 ##@ Test
 
@@ -59,10 +60,16 @@ fuzz: ## Fuzz every target for FUZZTIME each (30s)
 	  done
 
 .PHONY: interop
-interop: ## Drive a node with npm's ws client, and npm's ws server with the flood (needs node)
-	cd gateway/interop && npm ci --no-audit --no-fund
-	cd bench/interop && npm ci --no-audit --no-fund
-	$(GO) test -count=1 -tags interop ./gateway/interop ./bench/interop
+interop: ## Drive a node with the clients that platforms use, and npm's ws server with the flood
+	@for tool in $(if $(CLIENTS),,node npm); do command -v $$tool >/dev/null || { \
+	  echo "$$tool not found: install Node.js (Debian: nodejs npm), or drive only some: make interop CLIENTS=\"python rust java go browser\"" >&2; exit 1; }; done
+	$(if $(CLIENTS),,cd gateway/interop && npm ci --no-audit --no-fund)
+	$(if $(CLIENTS),,cd bench/interop && npm ci --no-audit --no-fund)
+	@mkdir -p .cache && rm -f .cache/interop.txt; code=0; \
+	$(GO) test -count=1 -parallel 12 -tags interop $(if $(CLIENTS),-run '^TestMatrix$$') ./gateway/interop \
+	  -clients '$(CLIENTS)' -table '$(CURDIR)/.cache/interop.txt' $(if $(SAVE),-update) || code=1; \
+	$(if $(CLIENTS),:,$(GO) test -count=1 -tags interop ./bench/interop) || code=1; \
+	if [ -f .cache/interop.txt ]; then echo; cat .cache/interop.txt; fi; exit $$code
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)

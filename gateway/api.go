@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -25,6 +26,7 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 			}, ws.AppendClose(nil, ws.CloseCode(code), reason), metrics.CloseAPI)
 		},
 		Revoke:       g.revoke,
+		History:      g.history,
 		CheckChannel: g.checkChannel,
 		MessageSize:  func() int { return g.limits.Load().Rules.MaxMessage },
 		Ready:        g.readiness,
@@ -38,6 +40,15 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 		Node:         name,
 		Started:      g.started,
 	})
+}
+
+// history returns a piece of a channel's past.
+func (g *Gateway) history(_ context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+	past, ok := g.hub.History(channel, since, limit)
+	if !ok {
+		return past, api.ErrNoHistory
+	}
+	return past, nil
 }
 
 // readiness is what load balancers ask for.

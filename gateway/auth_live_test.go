@@ -391,6 +391,39 @@ func TestA7Sources(t *testing.T) {
 	}
 }
 
+// C9: subprotocols of the endpoint's own and the one that goes with a token do not
+// get in each other's way; the token is answered with in neither case.
+func TestC9SubprotocolsBesideTokens(t *testing.T) {
+	ctx := within(t)
+	cfg := authConfig()
+	cfg.Listeners[0].Endpoints[0].Subprotocols = []string{"v1.chat"}
+	n := start(t, cfg)
+	carried := "bearer." + token(t, nil)
+	for _, c := range []struct {
+		offer  []string
+		answer string
+	}{
+		{[]string{"sluice", carried}, "sluice"},
+		{[]string{carried, "sluice", "v1.chat"}, "sluice"},
+		{[]string{"v1.chat", "sluice", carried}, "v1.chat"},
+		{[]string{"v2.chat", carried, "v1.chat"}, "v1.chat"},
+		{[]string{carried}, ""},
+		{[]string{"v2.chat", carried}, ""},
+	} {
+		conn, resp, body := n.try(ctx, t, "/?channel=room.1", nil, c.offer...)
+		if conn == nil {
+			t.Fatalf("%q: %s %s", c.offer, resp.Status, body)
+		}
+		if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != c.answer {
+			t.Errorf("%.30q is answered with %q, want %q", c.offer, got, c.answer)
+		}
+		if strings.Contains(fmt.Sprint(resp.Header), carried[7:20]) {
+			t.Errorf("the token stands in %v", resp.Header)
+		}
+	}
+	n.refused(ctx, t, "a bad one", "/?channel=room.1", nil, 401, "v1.chat", "bearer.x")
+}
+
 // A8: deny by default: a channel takes the endpoint's leave, and the token's or a rule's.
 func TestA8Channels(t *testing.T) {
 	ctx := within(t)

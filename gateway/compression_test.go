@@ -1,17 +1,23 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
-	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"sluice/gateway/config"
+	"sluice/gateway/ws"
 )
 
 // compressing is a configuration with compression on.
@@ -88,13 +94,21 @@ func TestCompressionIsOff(t *testing.T) {
 
 // W6: a thousand bombs at once are refused with 1009, and cost the node no memory that stays.
 func TestDecompressionBombs(t *testing.T) {
-	ctx := within(t)
-	n := start(t, compressing())
-	bomb := make([]byte, 1<<20)
+	cfg := compressing()
+	cfg.Limits.HandshakeTimeout = config.Duration(patience) // a thousand at once, on a busy machine
+	n := start(t, cfg)
+	bomb := bombFrame(1 << 20)
+	if len(bomb) > 1100 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
+	}
+	conns := make([]net.Conn, 1000)
+	for i := range conns {
+		conns[i] = agree(t, n.Addresses()[0])
+	}
 	var wg sync.WaitGroup
-	errs := make(chan error, 1000)
-	for range cap(errs) {
-		wg.Go(func() { errs <- throwBomb(ctx, n.Addresses()[0], bomb) })
+	errs := make(chan error, len(conns))
+	for _, c := range conns {
+		wg.Go(func() { errs <- throwBomb(c, bomb) })
 	}
 	wg.Wait()
 	close(errs)
@@ -103,22 +117,58 @@ func TestDecompressionBombs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
 	eventually(t, "all are gone", func() bool { return n.hub.Stats().Connections == 0 })
 }
 
-func throwBomb(ctx context.Context, address string, bomb []byte) error {
-	c, _, err := websocket.Dial(ctx, public("ws", address)+"/", &websocket.DialOptions{
-		CompressionMode: websocket.CompressionNoContextTakeover, HTTPClient: web,
-	})
+// bombFrame is a client's frame with n zeros, compressed.
+func bombFrame(n int) []byte {
+	b, _ := ws.NewDeflater(9, 0, false).AppendFrame(nil, ws.Binary, make([]byte, n))
+	const header = 4 // of 126 to 65535 bytes
+	f := ws.AppendMaskedFrame(nil, ws.Binary, [4]byte{1, 2, 3, 4}, b[header:])
+	f[0] = b[0]
+	return f
+}
+
+// agree connects a client with permessage-deflate.
+func agree(t *testing.T, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
 	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: "+address+"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil) // nothing comes behind it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Extensions") == "" {
+		t.Fatalf("%s, %v", resp.Status, resp.Header)
+	}
+	return c
+}
+
+// throwBomb sends it and reads the close frame that it is answered with.
+func throwBomb(c net.Conn, bomb []byte) error {
+	if _, err := c.Write(bomb); err != nil {
 		return err
 	}
-	defer func() { _ = c.CloseNow() }()
-	if err := c.Write(ctx, websocket.MessageBinary, bomb); err != nil {
+	var header [4]byte
+	if _, err := io.ReadFull(c, header[:]); err != nil {
 		return err
 	}
-	if _, _, err = c.Read(ctx); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
-		return fmt.Errorf("the bomb was answered with %w", err)
+	if code := ws.CloseCode(binary.BigEndian.Uint16(header[2:])); header[0] != 0x88 || code != ws.MessageTooBig {
+		return fmt.Errorf("the bomb was answered with % x", header)
 	}
 	return nil
 }

@@ -77,8 +77,8 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/api"},
-			[]string{gw + "/hub", gw + "/session", gw + "/metrics"},
-			"the server API sees the hub and views of sessions, never a socket",
+			[]string{gw + "/hub", gw + "/session", protocol, gw + "/metrics"},
+			"the server API sees the hub and views of sessions, never a socket; it writes positions as clients do",
 		},
 		{
 			[]string{gw},

@@ -171,9 +171,13 @@ func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edg
 	if c.Greeting != "" {
 		ep.Greeting = ws.AppendFrame(nil, ws.Text, []byte(c.Greeting))
 	}
-	origins := c.Origins
-	ep.Origins.Store(&origins)
+	ep.Origins.Store(origins(c))
 	return ep, nil
+}
+
+// origins are the pages that an endpoint lets in.
+func origins(c *config.Endpoint) *edge.Origins {
+	return &edge.Origins{Allow: c.Origins, Required: !c.AllowMissingOrigin}
 }
 
 // maxConnections is the configured bound, unless the open-files limit leaves

@@ -192,6 +192,12 @@ func TestPublicAndAdminPorts(t *testing.T) {
 	cfg.Engine.MaxConnections = 1
 	n := start(t, cfg)
 	clients, admin := public("http", n.Addresses()[0]), "http://"+n.AdminAddress()
+	for _, path := range []string{"/admin", "/admin/", "/debug", "/debug/vars", "/debug/pprof", "/metrics/", "//metrics", "/../metrics", "/%6Detrics", "/api/connections", "/api/openapi.yaml"} {
+		eventually(t, "room for one connection", func() bool { all, _ := n.edge.Connections(); return all == 0 })
+		if status, _ := get(t, clients+path); status != 404 {
+			t.Errorf("GET %s on the public port: %d, want 404", path, status)
+		}
+	}
 	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/api/info", "/api/publish", "/api/channels", "/debug/pprof/", "/debug/pprof/heap"} {
 		eventually(t, "room for one connection", func() bool { all, _ := n.edge.Connections(); return all == 0 })
 		status, _ := get(t, clients+path)

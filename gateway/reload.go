@@ -21,8 +21,7 @@ func (g *Gateway) Reload(cfg *config.Config) (live, needRestart []string) {
 	i := 0
 	for _, l := range merged.Listeners {
 		for _, ep := range l.Endpoints {
-			origins := ep.Origins
-			g.endpoints[i].Origins.Store(&origins)
+			g.endpoints[i].Origins.Store(origins(&ep))
 			i++
 		}
 	}

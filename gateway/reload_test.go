@@ -71,6 +71,13 @@ func TestReload(t *testing.T) {
 	if _, _, err := second.Read(ctx); websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
 		t.Errorf("a second subscriber of a channel for one: %v", err)
 	}
+
+	strict := testConfig()
+	strict.Listeners[0].Endpoints[0].AllowMissingOrigin = false
+	n.Reload(strict)
+	if got := n.status(t, "/", ""); got != 403 {
+		t.Errorf("no origin, where one has to be: %d", got)
+	}
 }
 
 // status is what an upgrade request is answered with.

@@ -20,7 +20,7 @@ func requirements() []requirement {
 		{"C3", "an upgrade is what RFC 6455 section 4.2.1 says, or 400, 405, 426 and the end", nil, ""},
 		{"C4", "what two readers could understand in two ways is refused, and what stands behind it is never read", nil, ""},
 		{"C5", "what stands behind an upgrade is frames, once the 101 is on its way, and never HTTP", nil, ""},
-		{"C6", "a web page connects from the same host and port, or from an origin on the list", []string{endpoint + "origins"}, ""},
+		{"C6", "a web page connects from the same host and port, or from an origin on the list", []string{endpoint + "origins", endpoint + "allow_missing_origin"}, ""},
 		{"C7", "cookies are looked at by nobody; what a page may do hangs on its origin and a token", nil, ""},
 		{"C8", "hosts that are not on the list get a 421", []string{listener + "hosts"}, ""},
 		{"C9", "a subprotocol is agreed to where it is configured; nothing that a client sent is answered with", []string{endpoint + "subprotocols"}, ""},
@@ -37,7 +37,7 @@ func requirements() []requirement {
 		{"W9", "silent peers are pinged, and cut when they stay silent", []string{"keepalive.ping_interval", "keepalive.timeout"}, ""},
 		{"W10", "what comes behind a close frame is not looked at", nil, ""},
 
-		{"L1", "one client's messages and bytes have rates: 1008", []string{"limits.messages_per_second", "limits.bytes_per_second"}, ""},
+		{"L1", "one client's messages, bytes and renewals of its token have rates: 1008", []string{"limits.messages_per_second", "limits.bytes_per_second", "limits.refreshes_per_minute"}, ""},
 		{"L2", "one address's connections, new connections and failed authentications are bounded; an IPv6 /64 is one", []string{"limits.connections_per_address", "limits.connects_per_address", "limits.failed_auths_per_address"}, ""},
 		{"L3", "connections stay below the open-files limit by a reserve: 503; operators get in all the same", []string{"engine.max_connections"}, "256 descriptors in reserve"},
 		{"L4", "without descriptors the acceptor sheds and waits, and does not spin", nil, ""},
@@ -47,6 +47,7 @@ func requirements() []requirement {
 		{"L8", "subscriptions of a connection, a user and the node are bounded; nothing is left of those that ended", []string{"limits.subscriptions_per_connection", "limits.subscriptions_per_user", "limits.subscriptions"}, ""},
 		{"L9", "a channel's name has one spelling, of a closed alphabet", []string{"limits.channel_name_bytes"}, "16 segments"},
 		{"L10", "JSON that two readers could understand in two ways is refused: keys given twice, numbers as text, unknown keys, depth", nil, ""},
+		{"L11", "what is read of a history at once is bounded in messages, bytes and readers", nil, "10,000 messages, 4 MiB, 4 readers"},
 
 		{"T1", "TLS 1.2 and 1.3 with Go's suites; nothing older, no RSA key exchange, no CBC with SHA-256", []string{listener + "tls.min_version"}, ""},
 		{"T2", "X25519MLKEM768 comes first", nil, ""},

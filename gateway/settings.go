@@ -141,6 +141,7 @@ func sessionLimits(cfg *config.Config) *session.Limits {
 		MessagesPerSecond:      cfg.Limits.MessagesPerSecond,
 		BytesPerSecond:         int(cfg.Limits.BytesPerSecond),
 		ControlFramesPerSecond: cfg.Limits.ControlFramesPerSecond,
+		RefreshesPerMinute:     cfg.Limits.RefreshesPerMinute,
 		MessageTimeout:         time.Duration(cfg.Limits.MessageTimeout),
 		Subscriptions:          cfg.Limits.SubscriptionsPerConnection,
 		SubscriptionsPerUser:   cfg.Limits.SubscriptionsPerUser,
@@ -182,7 +183,8 @@ func dialects(cfg *config.Config) (*session.Dialects, error) {
 			ds.Variants(dialect(&cfg.Listeners[i].Endpoints[j]))
 		}
 	}
-	return ds, ds.Err()
+	err := ds.Err()
+	return ds, err
 }
 
 // dialect is how the clients of an endpoint are spoken to.

@@ -19,7 +19,7 @@ import (
 	"sluice/gateway/ws"
 )
 
-// Clients stop reading while others do not. Under each policy what waits for
+// L5: clients stop reading while others do not. Under each policy what waits for
 // them stays within the configured limits, they get what the policy promises
 // when they read again, and the others get everything, as quickly as before.
 func TestSlowConsumers(t *testing.T) {

@@ -109,6 +109,7 @@ func writeCertificate(t *testing.T, dir string) string {
 
 // throughTLS are the tests that open connections as clients do.
 var throughTLS = []string{
+	"TestCompression",
 	"TestTwoGateways", "TestStop", "TestStopDuringDrain", "TestPublicAndAdminPorts", "TestMemoryIsReleased",
 	"TestDrainUnderLoad", "TestDrainTimeout", "TestDrainDelay",
 	"TestSlowConsumers", "TestReload", "TestReloadUnderLoad", "TestReloadReachesExistingChannels",

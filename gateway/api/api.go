@@ -25,7 +25,7 @@ import (
 
 // Hub is what the server API needs of the hub. Any goroutine calls it.
 type Hub interface {
-	// Publish does not keep p.Payload; see hub.Publication.
+	// Publish does not keep p.Payload, and calls p.Done unless it returns an error; see hub.Publication.
 	Publish(channels []string, p hub.Publication) (subscribers int, err error)
 	// Channels lists at most limit channels, and says how many match.
 	Channels(prefix string, limit int) (list []hub.ChannelInfo, total int)
@@ -45,6 +45,10 @@ type Options struct {
 	// Revoke closes the connections whose tokens fall under r, returns how many
 	// there were, and has those tokens refused from then on.
 	Revoke func(r Revocation) (connections int, err error)
+	// History returns at most limit publications of a channel after a position, and
+	// for the zero one the newest. ErrNoHistory: the channel keeps none; hub.ErrDown,
+	// hub.ErrBusy: it cannot be had now.
+	History func(ctx context.Context, channel string, since hub.Position, limit int) (hub.Past, error)
 	// CheckChannel says what is wrong with a channel name, in words for the
 	// caller; nil when nothing is.
 	CheckChannel func(name string) error
@@ -87,6 +91,7 @@ func (o *Options) validate() error {
 	need("Disconnect", o.Disconnect != nil)
 	need("DisconnectUser", o.DisconnectUser != nil)
 	need("Revoke", o.Revoke != nil)
+	need("History", o.History != nil)
 	need("CheckChannel", o.CheckChannel != nil)
 	need("MessageSize", o.MessageSize != nil)
 	need("Ready", o.Ready != nil)
@@ -118,6 +123,8 @@ type Server struct {
 	routes  []route
 	guard   guard
 	bodies  *bodies
+
+	histories chan struct{} // a token for each that is being read
 }
 
 // New returns a server that does not listen yet. It panics when a required
@@ -131,6 +138,8 @@ func New(o Options) *Server {
 		log:     o.Log.With().Str("component", "api").Logger(),
 		guard:   newGuard(o.APIKey),
 		bodies:  newBodies(),
+
+		histories: make(chan struct{}, maxHistories),
 	}
 	s.routes = s.table()
 	s.http = &http.Server{

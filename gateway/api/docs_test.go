@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"os"
 	"regexp"
 	"strconv"
@@ -21,6 +22,7 @@ func TestManual(t *testing.T) {
 	o := options(&fakeHub{})
 	o.Pprof = true
 	o.CheckChannel = func(string) error { return nil }
+	o.History = func(context.Context, string, hub.Position, int) (hub.Past, error) { return hub.Past{}, nil }
 	o.Disconnect = func(hub.ID, uint16, string) bool { return true }
 	s := New(o)
 

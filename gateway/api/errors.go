@@ -17,6 +17,7 @@ const (
 	forbidden
 	notFound
 	unknownConnection
+	noHistory
 	methodNotAllowed
 	authOff
 	requestTimeout
@@ -28,6 +29,8 @@ const (
 	busy
 	stopping
 	notReady
+	fleetDown
+	unconfirmed
 	revocationsFull
 
 	numCodes
@@ -45,6 +48,7 @@ var codes = [numCodes]struct {
 	forbidden:           {"forbidden", http.StatusForbidden},
 	notFound:            {"not_found", http.StatusNotFound},
 	unknownConnection:   {"unknown_connection", http.StatusNotFound},
+	noHistory:           {"no_history", http.StatusNotFound},
 	methodNotAllowed:    {"method_not_allowed", http.StatusMethodNotAllowed},
 	authOff:             {"auth_off", http.StatusConflict},
 	requestTimeout:      {"request_timeout", http.StatusRequestTimeout},
@@ -56,6 +60,8 @@ var codes = [numCodes]struct {
 	busy:                {"busy", http.StatusServiceUnavailable},
 	stopping:            {"stopping", http.StatusServiceUnavailable},
 	notReady:            {"not_ready", http.StatusServiceUnavailable},
+	fleetDown:           {"fleet_down", http.StatusServiceUnavailable},
+	unconfirmed:         {"unconfirmed", http.StatusGatewayTimeout},
 	revocationsFull:     {"revocations_full", http.StatusInsufficientStorage},
 }
 
@@ -72,7 +78,7 @@ func fail(c code, format string, args ...any) *problem {
 // retryAfter is how many seconds the caller should wait; "" when waiting does not help.
 func (p *problem) retryAfter() string {
 	switch p.code {
-	case busy, stopping, notReady, tooManyRequests:
+	case busy, stopping, notReady, fleetDown, tooManyRequests:
 		return "1"
 	}
 	return ""

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -38,12 +39,15 @@ type fakeHub struct {
 	// Static after construction.
 	fail  error // of Publish
 	panic bool
+	late  bool  // Publish confirms nothing: the test does
+	lost  error // what the confirmation says
 
 	// Guarded by mu.
 	mu        sync.Mutex
 	published []published
 	closed    []farewell
 	revoked   []Revocation
+	waiting   []func() // confirmations
 }
 
 func (h *fakeHub) Publish(channels []string, p hub.Publication) (int, error) {
@@ -59,6 +63,16 @@ func (h *fakeHub) Publish(channels []string, p hub.Publication) (int, error) {
 	n := 0
 	for _, c := range channels {
 		n += max(0, strings.Index(" abc", c))
+	}
+	r := hub.Receipt{Subscribers: n}
+	if len(channels) == 1 && channels[0] == "k" {
+		r.Position = hub.Position{Epoch: "e", Offset: uint64(len(h.published))}
+	}
+	confirm := func() { p.Done(r, h.lost) }
+	if h.late {
+		h.waiting = append(h.waiting, confirm)
+	} else {
+		confirm()
 	}
 	return n, nil
 }
@@ -90,6 +104,32 @@ func (h *fakeHub) Stats() hub.Stats {
 		panic("injected")
 	}
 	return hub.Stats{Shards: 2, Connections: 2, Channels: 3, InboxDepth: []int{4, 5}, QueuedBytes: 6}
+}
+
+// past is the history of channel k: 1, 2, a binary one, and a larger one.
+func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+	switch {
+	case h.panic:
+		panic("injected")
+	case h.fail != nil:
+		return hub.Past{}, h.fail
+	case channel != "k":
+		return hub.Past{}, ErrNoHistory
+	}
+	at := time.Date(2026, 11, 25, 12, 0, 0, 5e8, time.UTC)
+	p := hub.Past{Top: hub.Position{Epoch: "e", Offset: 9}, Floor: 2, Complete: since.Epoch == "" || since.Epoch == "e" && since.Offset >= 2}
+	for i, payload := range []string{"one", "zwei ü\n", "\x00\xff", strings.Repeat("x", maxHistoryBytes)} {
+		k := hub.Kept{Position: hub.Position{Epoch: "e", Offset: uint64(2*i + 3)}, Payload: []byte(payload), Binary: i == 2, At: at}
+		if !p.Complete || k.Offset > since.Offset {
+			p.Kept = append(p.Kept, k)
+		}
+	}
+	if since.Epoch == "" {
+		p.Kept = p.Kept[max(0, len(p.Kept)-limit):]
+	} else {
+		p.Kept = p.Kept[:min(limit, len(p.Kept))]
+	}
+	return p, nil
 }
 
 func (h *fakeHub) disconnect(id hub.ID, code uint16, reason string) bool {
@@ -130,7 +170,7 @@ func options(h *fakeHub) Options {
 	set := metrics.NewSet(2)
 	return Options{
 		Hub:        h,
-		Disconnect: h.disconnect, DisconnectUser: h.disconnectUser, Revoke: h.revoke,
+		Disconnect: h.disconnect, DisconnectUser: h.disconnectUser, Revoke: h.revoke, History: h.past,
 		CheckChannel: func(name string) error {
 			if len(name) != 1 {
 				return channelError("it must have one byte")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestKey: with a key, everything but the probes needs it, unknown paths too,
+// O1, A9: with a key, everything but the probes needs it, unknown paths too,
 // and every refusal is the same.
 func TestKey(t *testing.T) {
 	o := options(&fakeHub{})
@@ -62,8 +62,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestKeyComparedInConstantTime: the key is compared with subtle, and with
-// nothing else.
+// A9: the key is compared with subtle, and with nothing else.
 func TestKeyComparedInConstantTime(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "guard.go", nil, 0)
 	if err != nil {
@@ -121,8 +120,9 @@ func TestHostWithoutKey(t *testing.T) {
 	}
 }
 
-// TestWebPages: a page of another origin cannot publish through the browser of
-// somebody who can reach the listener.
+// C7: a page of another origin cannot publish through the browser of somebody who
+// can reach the listener, with cookies or without, and reads no answer, not even
+// that to the question whether it may ask.
 func TestWebPages(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header http.Header
@@ -141,8 +141,25 @@ func TestWebPages(t *testing.T) {
 		if r.Header == nil {
 			r.Header = http.Header{}
 		}
-		if res := exchange(t, New(options(&fakeHub{})), r); res.status != tt.status {
+		r.Header.Set("Cookie", "session=1")
+		s := New(options(&fakeHub{}))
+		if res := exchange(t, s, r); res.status != tt.status {
 			t.Errorf("%s: %d, want %d", name, res.status, tt.status)
+		}
+		for _, rt := range s.routes {
+			for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
+				r := request(method, rt.path, "")
+				r.Header = tt.header.Clone()
+				if r.Header == nil {
+					r.Header = http.Header{}
+				}
+				r.Header.Set("Access-Control-Request-Method", "POST")
+				for field := range exchange(t, s, r).header {
+					if strings.HasPrefix(field, "Access-Control-") || field == "Set-Cookie" {
+						t.Errorf("%s: the answer to %s %s has %s", name, method, rt.path, field)
+					}
+				}
+			}
 		}
 	}
 }

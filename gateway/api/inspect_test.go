@@ -97,6 +97,7 @@ func TestMetricsPage(t *testing.T) {
 	}
 }
 
+// O1: profiles are served where they are asked for, and nowhere else.
 func TestPprof(t *testing.T) {
 	o := options(&fakeHub{})
 	off := New(o)

@@ -149,6 +149,9 @@ func settings() map[string]setting {
 			if r.Method == http.MethodPost {
 				return plain(o, body(r, strings.NewReader(`{"connection":"0000000000000001"}`)))
 			}
+			if r.URL.Path == "/api/history" {
+				return plain(o, request(r.Method, r.URL.Path+"?channel=a", ""))
+			}
 			o.Pprof = false
 			return plain(o, r)
 		},
@@ -182,6 +185,9 @@ func settings() map[string]setting {
 					slots <- struct{}{}
 				}
 			}
+			for range cap(s.histories) {
+				s.histories <- struct{}{}
+			}
 			return s, r
 		},
 		"500": func(t *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
@@ -201,16 +207,22 @@ func settings() map[string]setting {
 			default:
 				o.Hub = &fakeHub{panic: true}
 				o.Disconnect, o.Revoke = o.Hub.(*fakeHub).disconnect, o.Hub.(*fakeHub).revoke
+				o.History = o.Hub.(*fakeHub).past
 				o.Ready = func() (bool, string) { panic("injected") }
 			}
 			return plain(o, r)
 		},
 		"503": func(t *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
 			o.Hub = &fakeHub{fail: hub.ErrBusy}
+			o.History = o.Hub.(*fakeHub).past
 			o.Ready = func() (bool, string) { return false, "draining" }
 			if r.URL.Path == "/metrics" {
 				return busyMetrics(t, o), r
 			}
+			return plain(o, r)
+		},
+		"504": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
+			o.Hub = &fakeHub{lost: hub.ErrDown}
 			return plain(o, r)
 		},
 	}
@@ -266,6 +278,9 @@ func TestEveryDocumentedStatus(t *testing.T) {
 					o := options(&fakeHub{})
 					o.Pprof = true
 					target := path
+					if path == "/api/history" {
+						target += "?channel=k"
+					}
 					if status == "200" && slices.Contains([]string{"/debug/pprof/profile", "/debug/pprof/trace"}, path) {
 						target += "?seconds=1"
 					}

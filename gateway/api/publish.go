@@ -2,54 +2,95 @@ package api
 
 import (
 	"errors"
+	"time"
 
 	"sluice/gateway/hub"
 )
 
 type reach struct {
-	Subscribers int `json:"subscribers"`
+	Subscribers int    `json:"subscribers"`
+	Position    string `json:"position,omitempty"`
 }
 
 // publish sends one message to the subscribers of one channel.
 func (s *Server) publish(body []byte) (any, *problem) {
-	pub, p := decodePublish(body)
-	if p != nil {
-		return nil, p
-	}
-	return s.deliver(pub)
+	return s.deliver(decodePublish(body)).answer()
 }
 
 // broadcast sends one message to the subscribers of many channels: of all, or,
 // when it is refused, of none.
 func (s *Server) broadcast(body []byte) (any, *problem) {
-	pub, p := decodeBroadcast(body)
-	if p != nil {
-		return nil, p
-	}
-	return s.deliver(pub)
+	return s.deliver(decodeBroadcast(body)).answer()
 }
 
-func (s *Server) deliver(pub publication) (any, *problem) {
+// confirmTimeout is how long the fleet may take to say that it has a message.
+const confirmTimeout = 10 * time.Second
+
+// A delivery is a publication under way.
+type delivery struct {
+	refused *problem // nil: it is under way
+	done    chan outcome
+	until   time.Time
+}
+
+// outcome is what a publisher is told.
+type outcome struct {
+	receipt hub.Receipt
+	err     error
+}
+
+// deliver publishes what was read, unless there is a problem with it.
+func (s *Server) deliver(pub publication, p *problem) delivery {
+	if p != nil {
+		return delivery{refused: p}
+	}
 	for _, name := range pub.channels {
 		if err := s.options.CheckChannel(name); err != nil {
-			return nil, fail(invalidChannel, "channel %s: %v", quoted(name), err)
+			return delivery{refused: fail(invalidChannel, "channel %s: %v", quoted(name), err)}
 		}
 	}
 	if n, limit := len(pub.payload), s.options.MessageSize(); n > limit {
-		return nil, fail(messageTooLarge, "the message has %d bytes, limits.message_size is %d", n, limit)
+		return delivery{refused: fail(messageTooLarge, "the message has %d bytes, limits.message_size is %d", n, limit)}
 	}
-	n, err := s.options.Hub.Publish(pub.channels, hub.Publication{Payload: pub.payload, Binary: pub.binary})
+	d := delivery{done: make(chan outcome, 1), until: time.Now().Add(confirmTimeout)}
+	_, err := s.options.Hub.Publish(pub.channels, hub.Publication{
+		Payload: pub.payload, Binary: pub.binary,
+		Done: func(r hub.Receipt, err error) { d.done <- outcome{r, err} },
+	})
 	switch {
 	case err == nil:
-		return resultAnswer{reach{n}}, nil
 	case errors.Is(err, hub.ErrBusy):
-		return nil, fail(busy, "too many messages are waiting for delivery; nothing was published")
+		d.refused = fail(busy, "too many messages are waiting for delivery; nothing was published")
+	case errors.Is(err, hub.ErrDown):
+		d.refused = fail(fleetDown, "the link to the other nodes is down; nothing was published")
 	case errors.Is(err, hub.ErrStopped):
-		return nil, fail(stopping, "the node is stopping; nothing was published")
+		d.refused = fail(stopping, "the node is stopping; nothing was published")
 	default:
 		s.log.Error().Err(err).Msg("publish failed")
-		return nil, fail(internalError, "the message could not be published; the node's log says why")
+		d.refused = fail(internalError, "the message could not be published; the node's log says why")
 	}
+	return d
+}
+
+// answer waits until it is known what became of it.
+func (d delivery) answer() (any, *problem) {
+	if d.refused != nil {
+		return nil, d.refused
+	}
+	var o outcome
+	select {
+	case o = <-d.done: // a node alone knows at once
+	default:
+		select {
+		case o = <-d.done:
+		case <-time.After(time.Until(d.until)):
+			return nil, fail(unconfirmed, "the other nodes did not confirm the message in time; it may have been published")
+		}
+	}
+	if o.err != nil {
+		return nil, fail(unconfirmed, "the message was not confirmed, and may have been published: %v", o.err)
+	}
+	return resultAnswer{reach{o.receipt.Subscribers, positionText(o.receipt.Position)}}, nil
 }
 
 type batchAnswer struct {
@@ -64,9 +105,13 @@ func (s *Server) batch(body []byte) (any, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	results := make([]any, len(items))
+	deliveries := make([]delivery, len(items))
 	for i, item := range items {
-		result, p := s.publish(item)
+		deliveries[i] = s.deliver(decodePublish(item))
+	}
+	results := make([]any, len(items))
+	for i := range deliveries {
+		result, p := deliveries[i].answer()
 		if p != nil {
 			result = errorAnswer{p.body()}
 		}

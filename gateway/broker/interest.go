@@ -165,7 +165,7 @@ func (b *Broker) subscribe() (more bool) {
 		b.caught(name)
 	}
 	if len(w.names) > 0 {
-		err := error(ErrDown)
+		err := ErrDown
 		if b.up.Load() {
 			ctx, cancel := context.WithTimeout(b.ctx, subscribeTimeout)
 			err = b.link.Subscribe(ctx, w.names)

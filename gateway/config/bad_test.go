@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestBadFiles loads one file for each kind of mistake and compares what is said
-// of it with the text beside it.
+// TestBadFiles loads one file for each kind of mistake, unknown keys among them
+// (O4), and compares what is said of it with the text beside it.
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.yaml")
 	if err != nil || len(files) == 0 {

@@ -131,8 +131,9 @@ type Endpoint struct {
 	GapCode int `yaml:"gap_code"`
 	// Which web pages may connect: https://app.example.com, https://*.example.com (any
 	// subdomain), or "*" for any. Empty = pages from the same host and port only.
-	// Clients that send no Origin header (they are not browsers) are always let in.
 	Origins []string `yaml:"origins" reload:"live"`
+	// May clients connect that send no Origin header? They are not browsers: apps, servers, tools.
+	AllowMissingOrigin bool `yaml:"allow_missing_origin" reload:"live"`
 	// Who may connect here, when auth is on.
 	Auth EndpointAuth `yaml:"auth"`
 	// The text that answers a plain GET. Empty = the demo page on path /, 404 on any other.
@@ -301,7 +302,7 @@ type JWKS struct {
 type Limits struct {
 	// One message from a client, all fragments together, 1 byte to 1GiB; above it: close 1009.
 	MessageSize Size `yaml:"message_size"`
-	// Fragments of one message, 1 to 1000000; above it: close 1008.
+	// Fragments of one message, 1 to 1000000; above it: close 1008. Some clients send 4 KiB in each.
 	Fragments int `yaml:"fragments"`
 	// From the first byte of a message to its last, at most 1h; above it: close 1008. 0 = no limit.
 	MessageTimeout Duration `yaml:"message_timeout"`
@@ -324,11 +325,14 @@ type Limits struct {
 	// Messages per second from one client, at most 1000000, with bursts of twice as many; above it: close 1008. Off, as
 	// the raw protocol cannot ask a client to slow down, and backends and devices may publish through it. 50 suits people. 0 = no limit.
 	MessagesPerSecond int `yaml:"messages_per_second"`
-	// Bytes per second from one client, frame headers included, at most 1GiB, with bursts of twice as many and at least
-	// one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.
+	// Bytes per second from one client, frame headers and what compressed messages come to included, at most 1GiB, with bursts
+	// of twice as many and at least one message; above it: close 1008. Off for the same reason; 256KiB suits people. 0 = no limit.
 	BytesPerSecond Size `yaml:"bytes_per_second"`
 	// Pings and pongs per second from one client, at most 30000, with bursts of twice as many; above it: close 1008. 0 = no limit.
 	ControlFramesPerSecond int `yaml:"control_frames_per_second"`
+	// Tokens per minute by which one client renews its own on the open connection, at most 255: to verify one
+	// costs more than anything else that a client may send; above it: close 1008. 0 = no limit.
+	RefreshesPerMinute int `yaml:"refreshes_per_minute"`
 	// Channels that one client is joined to, 1 to 1000000.
 	SubscriptionsPerConnection int `yaml:"subscriptions_per_connection"`
 	// The same for all connections of one user together on this node, when auth is on; above it: 403. 0 = no limit.

@@ -46,6 +46,7 @@ func Default() *Config {
 			CloseTimeout:               Duration(5 * time.Second),
 			HeaderBytes:                8 * KiB,
 			ControlFramesPerSecond:     20,
+			RefreshesPerMinute:         10,
 			SubscriptionsPerConnection: 128,
 			SubscriptionsPerUser:       10_000,
 			ChannelNameBytes:           255,
@@ -94,18 +95,19 @@ func defaultTLS() TLS {
 
 func defaultEndpoint() Endpoint {
 	return Endpoint{
-		Path:          "/",
-		Protocol:      Raw,
-		Channels:      []string{"lobby"},
-		AllowChannels: []string{"*"},
-		Publish:       true,
-		EchoSelf:      true,
-		Subprotocols:  []string{},
-		Compression:   Compression{Level: 1, MinSize: 128},
-		OnGap:         GapIgnore,
-		GapCode:       4409,
-		Origins:       []string{},
-		Auth:          EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
+		Path:               "/",
+		Protocol:           Raw,
+		Channels:           []string{"lobby"},
+		AllowChannels:      []string{"*"},
+		Publish:            true,
+		EchoSelf:           true,
+		Subprotocols:       []string{},
+		Compression:        Compression{Level: 1, MinSize: 128},
+		OnGap:              GapIgnore,
+		GapCode:            4409,
+		Origins:            []string{},
+		AllowMissingOrigin: true,
+		Auth:               EndpointAuth{Mode: AuthToken, Sources: []TokenSource{}, Anonymous: []string{}},
 	}
 }
 

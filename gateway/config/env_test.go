@@ -136,7 +136,7 @@ SLUICE_REUSE_PORT: unknown variable: no key has this name
 --set listeners.x: this is a list: a number from 0 to 2 must stand here
 --set listeners.-1: this is a list: a number from 0 to 2 must stand here
 --set hub.shards.0: hub.shards is a single value: nothing is below it
---set limits.: unknown key, known are message_size, fragments, message_timeout, handshake_timeout, close_timeout, header_bytes, connections_per_address, connects_per_address, failed_auths_per_address, messages_per_second, bytes_per_second, control_frames_per_second, subscriptions_per_connection, subscriptions_per_user, subscriptions, channel_name_bytes, write_queue, outbox_frames, outbox_bytes, outbox_age, node_queue_bytes
+--set limits.: unknown key, known are message_size, fragments, message_timeout, handshake_timeout, close_timeout, header_bytes, connections_per_address, connects_per_address, failed_auths_per_address, messages_per_second, bytes_per_second, control_frames_per_second, refreshes_per_minute, subscriptions_per_connection, subscriptions_per_user, subscriptions, channel_name_bytes, write_queue, outbox_frames, outbox_bytes, outbox_age, node_queue_bytes
 --set namespaces: is not YAML: write [a, b], or a,b
 --set message_size: unknown key, did you mean "limits.message_size"?
 `,

@@ -49,6 +49,7 @@ func Reloaded(old, new *Config) *Config {
 		for j := range a.Endpoints {
 			if a.Endpoints[j].Path == b.Endpoints[j].Path {
 				a.Endpoints[j].Origins = b.Endpoints[j].Origins
+				a.Endpoints[j].AllowMissingOrigin = b.Endpoints[j].AllowMissingOrigin
 			}
 		}
 	}

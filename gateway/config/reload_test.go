@@ -20,6 +20,7 @@ func TestChanges(t *testing.T) {
 		{"limits", []string{"limits.message_size=1MiB", "limits.fragments=3"}, []string{"limits.message_size", "limits.fragments"}, nil},
 		{"keepalive", []string{"keepalive.timeout=2m"}, []string{"keepalive.timeout"}, nil},
 		{"origins", []string{"listeners.0.endpoints.0.origins=*"}, []string{"listeners.0.endpoints.0.origins"}, nil},
+		{"missing origins", []string{"listeners.0.endpoints.0.allow_missing_origin=false"}, []string{"listeners.0.endpoints.0.allow_missing_origin"}, nil},
 		{"an option of a namespace", []string{"namespaces.0.slow_consumer=latest"}, []string{"namespaces.0.slow_consumer"}, nil},
 		{"another namespace", []string{`namespaces=[{match: a}, {match: "*"}]`}, []string{"namespaces"}, nil},
 		{"an endpoint", []string{"listeners.0.endpoints.0.publish=false"}, nil, []string{"listeners.0.endpoints.0.publish"}},

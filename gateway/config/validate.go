@@ -98,10 +98,18 @@ func (l *loader) validate() {
 			c.Drain.Timeout, c.Drain.Delay+c.Drain.Period), "drain.period", "drain.delay")
 }
 
+// usualFragment is the least that a client is known to put in each fragment of
+// a large message: gorilla/websocket's write buffer, if nobody sets another.
+const usualFragment = 4 * KiB
+
 func (l *loader) limits(c *Config) {
 	n := c.Limits
 	between(l, "limits.message_size", n.MessageSize, 1, GiB)
 	between(l, "limits.fragments", n.Fragments, 1, large)
+	if need := (n.MessageSize + usualFragment - 1) / usualFragment; Size(n.Fragments) < need {
+		l.warn("limits.fragments", fmt.Sprintf("clients that put %v in each fragment, as some do, are closed with 1008 before they reach limits.message_size (%v): %d would do",
+			usualFragment, n.MessageSize, need))
+	}
 	between(l, "limits.message_timeout", n.MessageTimeout, 0, Duration(time.Hour))
 	between(l, "limits.handshake_timeout", n.HandshakeTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
 	between(l, "limits.close_timeout", n.CloseTimeout, Duration(10*time.Millisecond), Duration(10*time.Minute))
@@ -112,6 +120,7 @@ func (l *loader) limits(c *Config) {
 	between(l, "limits.messages_per_second", n.MessagesPerSecond, 0, large)
 	between(l, "limits.bytes_per_second", n.BytesPerSecond, 0, GiB)
 	between(l, "limits.control_frames_per_second", n.ControlFramesPerSecond, 0, 30_000)
+	between(l, "limits.refreshes_per_minute", n.RefreshesPerMinute, 0, 255)
 	between(l, "limits.subscriptions_per_connection", n.SubscriptionsPerConnection, 1, large)
 	between(l, "limits.subscriptions_per_user", n.SubscriptionsPerUser, 0, 100*large)
 	between(l, "limits.subscriptions", n.Subscriptions, 0, 1000*large)

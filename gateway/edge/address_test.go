@@ -45,6 +45,29 @@ func TestL2ConnectionsPerAddress(t *testing.T) {
 	}
 }
 
+// L2: over TLS, too, who comes above the limit is refused before the handshake,
+// which would cost a signature.
+func TestL2BeforeTLS(t *testing.T) {
+	bothModes(t, func(t *testing.T, r *tlsRig) {
+		r.options.Settings.Address.Connections = 1
+		r.start(t)
+		there := r.dial(t)
+		for range 20 {
+			if c, err := r.handshake(t, r.config()); err == nil {
+				t.Fatalf("a second connection finished its handshake: %q", c.rest(t))
+			}
+		}
+		if n := r.failures(metrics.HandshakeAddressLimit); n != 20 {
+			t.Errorf("%d refusals were counted, want 20", n)
+		}
+		if read := r.set.Edge().BytesIn.Load(); read > 4<<10 {
+			t.Errorf("%d bytes were read: more than the one's that was let in", read)
+		}
+		there.send(t, masked(1, "still here"))
+		there.expect(t, 1, "still here")
+	})
+}
+
 // L2: a flood of connections from one address is refused before a byte of it is
 // read; who was there stays, and other addresses get in.
 func TestL2ConnectFlood(t *testing.T) {

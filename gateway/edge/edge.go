@@ -80,7 +80,7 @@ type Endpoint struct {
 	PageType string // its Content-Type
 
 	// Origins may be replaced while the edge runs.
-	Origins atomic.Pointer[[]string]
+	Origins atomic.Pointer[Origins]
 }
 
 // Edge accepts connections and runs the event loop.

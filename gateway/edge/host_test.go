@@ -49,7 +49,7 @@ func TestUnknownHost(t *testing.T) {
 	r.endpoint.Page, r.endpoint.PageType = []byte("page"), "text/plain"
 	r.start(t)
 	for _, upgrade := range []bool{false, true} {
-		for host, want := range map[string]string{"gw.example.com": "200", "10.1.2.3": "421"} {
+		for host, want := range map[string]string{"gw.example.com": "200", "GW.example.com:8080": "200", "10.1.2.3": "421"} {
 			if upgrade && want == "200" {
 				want = "101"
 			}
@@ -58,9 +58,13 @@ func TestUnknownHost(t *testing.T) {
 			if upgrade {
 				request += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 			}
-			c.send(t, []byte(request+"\r\n"))
+			const good = "GET / HTTP/1.1\r\nHost: gw.example.com\r\n\r\n"
+			c.send(t, []byte(request+"\r\n"+good))
 			if got := strings.Fields(c.head(t))[1]; got != want {
 				t.Errorf("%s, upgrade %v: %s, want %s", host, upgrade, got, want)
+			}
+			if got := c.rest(t); strings.Contains(string(got), "HTTP/1.1") {
+				t.Errorf("%s, upgrade %v: what stood behind it was answered, too: %q", host, upgrade, got)
 			}
 		}
 	}

@@ -106,13 +106,13 @@ func TestForbiddenCalls(t *testing.T) {
 	}
 }
 
-// A panic while a client's bytes are handled ends that connection, with a
+// T17: a panic while a client's bytes are handled ends that connection, with a
 // close frame that says so, and nothing else. It runs on the poller, where it
 // would end the process.
 func TestPanicCostsOneConnection(t *testing.T) {
 	r := newRig()
 	broken := &Endpoint{Path: "/broken", Session: &session.Endpoint{Cell: r.set.Edge(), Limits: new(atomic.Pointer[session.Limits])}}
-	broken.Origins.Store(new([]string))
+	broken.Origins.Store(new(Origins))
 	dead := &Endpoint{Path: "/dead"} // no session, no origins: the upgrade itself panics
 	r.options.Listeners[0].Endpoints = append(r.options.Listeners[0].Endpoints, broken, dead)
 	if err := r.prepare(); err != nil {

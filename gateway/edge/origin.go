@@ -2,14 +2,23 @@ package edge
 
 import "strings"
 
-// originAllowed says whether a page of this origin may connect. An absent
-// Origin is no browser's, and is let in: the check protects users of browsers
-// from other sites (RFC 6455 section 10.2). An empty list means the same host
-// and port as the request's own.
-func originAllowed(origin, host string, allow []string) bool {
+// Origins are the pages whose scripts may connect to an endpoint. They are read only.
+type Origins struct {
+	// Allow are https://app.example.com, https://*.example.com, or *. None: the
+	// same host and port as the request's own.
+	Allow []string
+	// Required: a request without an Origin is refused. It is no browser's, and
+	// is let in otherwise: the check protects users of browsers from other sites
+	// (RFC 6455 section 10.2).
+	Required bool
+}
+
+// allow says whether a request of this origin ("" for none) to this host may connect.
+func (o *Origins) allow(origin, host string) bool {
 	if origin == "" {
-		return true
+		return !o.Required
 	}
+	allow := o.Allow
 	scheme, rest, ok := strings.Cut(origin, "://")
 	if !ok && !anyOrigin(allow) {
 		return false // "null", and what is no origin at all

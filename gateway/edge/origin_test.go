@@ -37,8 +37,11 @@ func TestOriginAllowed(t *testing.T) {
 		{"any", "http://evil.example", "x", []string{"*"}, true},
 		{"any, null", "null", "x", []string{"*"}, true},
 	} {
-		if got := originAllowed(c.origin, c.host, c.allow); got != c.want {
-			t.Errorf("%s: originAllowed(%q, %q) = %v", c.name, c.origin, c.host, got)
+		for _, required := range []bool{false, true} {
+			o := Origins{Allow: c.allow, Required: required}
+			if got, want := o.allow(c.origin, c.host), c.want && (c.origin != "" || !required); got != want {
+				t.Errorf("%s, required %v: %q of %q is allowed: %v", c.name, required, c.origin, c.host, got)
+			}
 		}
 	}
 }

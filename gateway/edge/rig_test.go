@@ -50,7 +50,7 @@ func newRig() *rig {
 	r.endpoint = &Endpoint{Path: "/", Session: &session.Endpoint{
 		Cell: r.set.Edge(), Publish: true, EchoSelf: true, Channels: []string{"c"}, Allow: []string{"*"}, Limits: &r.live,
 	}}
-	r.endpoint.Origins.Store(new([]string))
+	r.endpoint.Origins.Store(new(Origins))
 	r.options = Options{
 		Listeners: []Listener{{Address: "127.0.0.1:0", Backlog: 1024, Endpoints: []*Endpoint{r.endpoint}}},
 		Pollers:   2, ReadBuffer: 64 << 10, MaxConnections: 1 << 20,

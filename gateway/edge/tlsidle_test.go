@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -108,29 +109,45 @@ func TestT8LargeHello(t *testing.T) {
 }
 
 // T11: without client certificates 16 KiB are all that may come before the
-// handshake is complete; a connection that sends more is closed.
+// handshake is complete, and with them 64; a connection that sends more is closed.
 func TestT11BytesBeforeTheHandshake(t *testing.T) {
-	bothModes(t, func(t *testing.T, r *tlsRig) {
-		r.start(t)
-		c := r.config()
-		largeHello(c)
-		if _, err := r.handshake(t, c); err == nil {
-			t.Error("a ClientHello of 58 KB was taken")
-		}
-		slow := r.connect(t)
-		slow.send(t, []byte{0x16, 3, 1, 0x40, 0, 1, 0, 0xF0, 0}) // a hello of 60 KB, records of 16 KB
-		for sent := 9; sent <= maxHello; sent += 1 << 10 {
-			if _, err := slow.Write(make([]byte, 1<<10)); err != nil {
-				break
+	for limit, auth := range map[int]tls.ClientAuthType{maxHello: tls.NoClientCert, maxHelloWithCerts: tls.VerifyClientCertIfGiven} {
+		bothModes(t, func(t *testing.T, r *tlsRig) {
+			r.tls.ClientAuth = auth
+			if auth != tls.NoClientCert {
+				r.tls.ClientCA = r.root.write(t, r.dir, "ca").Certificate
 			}
-		}
-		slow.rest(t)
-		eventually(t, "the count", func() bool { return r.errors(metrics.TLSTooLarge) == 2 })
-		if taken := r.set.Edge().BytesIn.Load(); taken > 4*maxHello+2*64<<10 {
-			t.Errorf("%d bytes were taken", taken)
-		}
-		r.dial(t)
-	})
+			r.start(t)
+			c := r.config()
+			largeHello(c)
+			large, err := r.handshake(t, c)
+			if (err == nil) != (limit == maxHelloWithCerts) {
+				t.Errorf("a ClientHello of 58 KB, where %d bytes may come: %v", limit, err)
+			}
+			if err == nil {
+				large.reset()
+			}
+			// Records of one byte, so that much comes which is no part of a hello yet:
+			// it says that it has 60 KB.
+			slow := r.connect(t)
+			slow.send(t, []byte{0x16, 3, 1, 0, 4, 1, 0, 0xF0, 0})
+			for sent := 9; sent <= limit; sent += 6 * 1000 {
+				if _, err := slow.Write(bytes.Repeat([]byte{0x16, 3, 1, 0, 1, 0}, 1000)); err != nil {
+					break
+				}
+			}
+			slow.rest(t)
+			refused := uint64(1)
+			if limit == maxHello {
+				refused = 2
+			}
+			eventually(t, "the count", func() bool { return r.errors(metrics.TLSTooLarge) == refused })
+			if taken := r.set.Edge().BytesIn.Load(); taken > uint64(2*limit+3*64<<10) {
+				t.Errorf("%d bytes were taken", taken)
+			}
+			r.dial(t)
+		})
+	}
 }
 
 // hot: sealing and sending allocates nothing.

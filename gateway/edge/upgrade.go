@@ -112,7 +112,7 @@ func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bo
 		c.answer(503, "text/plain; charset=utf-8", []byte("503: this node is shutting down\n"), "Retry-After: 1\r\n", metrics.HandshakeDraining)
 		return false
 	}
-	if !originAllowed(req.Origin, req.Host, *ep.Origins.Load()) {
+	if !ep.Origins.Load().allow(req.Origin, req.Host) {
 		c.answer(403, "text/plain; charset=utf-8", []byte("403: this origin may not connect (see the endpoint's origins)\n"), "", metrics.HandshakeOrigin)
 		return false
 	}

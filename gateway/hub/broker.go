@@ -65,14 +65,14 @@ const maxHeld = 1024
 // arrival is a delivery on its way to the channel's subscribers.
 type arrival struct {
 	Delivery
-	also []*channel // all channels that it was published on and that this node has, if more than one
+	all *several // the channels that it was published on; nil: this one
 }
 
 // Deliver hands on what the broker brought, in the channel's order.
 func (h *Hub) Deliver(name string, d Delivery) {
 	a := arrival{Delivery: d}
 	if len(d.Also) > 1 {
-		a.also = h.find(d.Also)
+		a.all = &several{channels: h.find(d.Also)}
 	}
 	st := h.stripeOf(name)
 	var wake uint64
@@ -95,7 +95,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		if r.lossy {
 			wake = h.gap(ch)
 		}
-		_, w := h.post(ch, a.also, &a.Publication, a.Sender, h.nanos())
+		_, w := h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
 		return wake | w
 	}
 	switch {
@@ -113,7 +113,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		return 0
 	}
 	h.keep(ch, Kept{a.Position, a.Payload, a.Binary, a.At}, limits)
-	_, wake = h.post(ch, a.also, &a.Publication, a.Sender, h.nanos())
+	_, wake = h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
 	return wake
 }
 

@@ -7,9 +7,10 @@ import (
 )
 
 // Reply gives an encoded control frame to s alone (a pong), behind everything
-// that was posted for s before. The frame is kept. Where earlier ones still
-// wait because the client does not read, the newest wins (RFC 6455 section
-// 5.5.3 allows it), so that a flood of pings cannot fill a queue.
+// that was posted for s before. The frame is kept. Where an earlier one still
+// waits because the client does not read, the newest wins (RFC 6455 section
+// 5.5.3 allows it), so that a flood of pings cannot fill a queue; nor can it fill
+// the shard's inbox, where it is not kept when there are maxReplies of s already.
 func (s *Subscriber) Reply(frame []byte) {
 	if s.state.Load() >= maxReplies*oneReply {
 		return
@@ -19,8 +20,9 @@ func (s *Subscriber) Reply(frame []byte) {
 }
 
 // maxReplies is how many replies of one connection may wait in the shard's
-// inbox: more than a well-behaved client ever asks for at once.
-const maxReplies = 32
+// inbox: more than limits.control_frames_per_second lets a client ask for at once,
+// unless that is raised.
+const maxReplies = 64
 
 // Close ends s's connection politely: s gets what was posted for it before,
 // then the encoded close frame, then nothing; when the frame has left, the

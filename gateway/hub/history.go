@@ -112,9 +112,13 @@ func (y *history) replay(from Position, v Variant, codec *Codec, channel string)
 	for _, p := range missed {
 		size += len(p.payload) + frameOverhead
 	}
+	encode := codec.Replay
+	if encode == nil {
+		encode = codec.Encode
+	}
 	b := make([]byte, 0, size)
 	for _, p := range missed {
-		b = codec.Encode(b, channel, Publication{
+		b = encode(b, channel, Publication{
 			Payload: p.payload, Binary: p.binary, Position: Position{y.at.Epoch, p.offset},
 		})
 	}

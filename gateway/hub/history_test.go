@@ -335,7 +335,7 @@ func TestFetchesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// What cannot be fetched any more is a gap, and everybody is told at its place.
+// L5: what cannot be fetched any more is a gap, and everybody is told at its place.
 func TestTellsOfGaps(t *testing.T) {
 	r, b := fleet(t)
 	c := r.resume("k", Position{})

@@ -110,6 +110,9 @@ type Codec struct {
 	// of a single subscriber, so that one frame serves them all. dst may be nil,
 	// and then the frame is kept.
 	Encode func(dst []byte, channel string, p Publication) []byte
+	// Replay is Encode for what was published before: for one subscriber, or a few,
+	// while others wait, so it is quick. Nil: Encode is.
+	Replay func(dst []byte, channel string, p Publication) []byte
 	// Ping is the frame that asks a silent client for a sign of life.
 	Ping []byte
 	// Close has the frame that ends a connection for each reason.
@@ -125,8 +128,9 @@ type Codec struct {
 	Gap func(dst []byte, channel string, at Position) []byte
 	// GapCloses: they are closed then, instead.
 	GapCloses bool
-	// Once: the frame does not name its channel, so a publication on several
-	// channels reaches a subscriber of more than one of them once.
+	// Once: the frame names neither its channel nor a position, so a publication on
+	// several channels is encoded once, and reaches a subscriber of more than one
+	// of them once.
 	Once bool
 }
 

@@ -68,6 +68,7 @@ func (c *fakeConn) close() {
 
 func (c *fakeConn) Finish()            { c.mu.Lock(); c.finished = true; c.mu.Unlock() }
 func (c *fakeConn) Abort()             { c.mu.Lock(); c.aborted = true; c.mu.Unlock() }
+func (c *fakeConn) isAborted() bool    { c.mu.Lock(); defer c.mu.Unlock(); return c.aborted }
 func (c *fakeConn) RemoteAddr() string { return "192.0.2.1:1" }
 
 // messages splits what arrived into the payloads of testCodec's frames.
@@ -310,6 +311,45 @@ func TestSeveralChannels(t *testing.T) {
 	}
 }
 
+// Where frames do not name their channels, a publication on many channels is
+// encoded once for all of them; where they do, once for each.
+func TestSeveralChannelsAreEncodedOnce(t *testing.T) {
+	for _, once := range []bool{true, false} {
+		encoded := 0
+		r := newRig(t, func(o *Options) {
+			encode := o.Codecs[0].Encode
+			o.Codecs[0].Once = once
+			o.Codecs[0].Encode = func(dst []byte, channel string, p Publication) []byte {
+				encoded++
+				return encode(dst, channel, p)
+			}
+		})
+		var clients []*fakeConn
+		for _, name := range []string{"a", "b", "c"} {
+			clients = append(clients, r.client(name), r.client(name))
+		}
+		both := r.client("a", "b")
+		r.publish("x", "a", "b", "c")
+		r.publish("y", "c")
+		r.settled()
+		if want := map[bool]int{true: 2, false: 4}[once]; encoded != want {
+			t.Errorf("once %v: encoded %d times, want %d", once, encoded, want)
+		}
+		for i, c := range clients {
+			want := []string{"x"}
+			if i >= 4 {
+				want = []string{"x", "y"}
+			}
+			wantMessages(t, "one of them", c, want...)
+		}
+		want := []string{"x"}
+		if !once {
+			want = []string{"x", "x"}
+		}
+		wantMessages(t, "who is in two", both, want...)
+	}
+}
+
 // A connection that is owed more than its outbox holds, all at once, is not slow.
 func TestMoreThanAnOutboxAtOnce(t *testing.T) {
 	r := newRig(t, nil) // outboxes of 64
@@ -441,6 +481,7 @@ func TestInboxFull(t *testing.T) {
 	r.publish("z", "a") // there is room again
 }
 
+// T17: a panic on a shard ends the connection that it came in, and no other.
 func TestShardPanicCostsOneConnection(t *testing.T) {
 	r := newRig(t, nil)
 	good, bad := r.client("a"), r.client("a")

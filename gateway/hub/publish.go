@@ -51,9 +51,9 @@ func (h *Hub) publishHere(channels []string, p *Publication) (subscribers int) {
 	if len(channels) == 1 {
 		subscribers, wake = h.publishOn(channels[0], nil, p, at)
 	} else {
-		also := h.find(channels)
+		all := &several{channels: h.find(channels), frames: make([]*Frame, len(h.codecs))}
 		for _, name := range channels {
-			n, w := h.publishOn(name, also, p, at)
+			n, w := h.publishOn(name, all, p, at)
 			subscribers, wake = subscribers+n, wake|w
 		}
 		p.Position = Position{}
@@ -62,8 +62,14 @@ func (h *Hub) publishHere(channels []string, p *Publication) (subscribers int) {
 	return subscribers
 }
 
-// publishOn posts p to one channel.
-func (h *Hub) publishOn(name string, also []*channel, p *Publication, at int64) (subscribers int, wake uint64) {
+// several is what the channels of one publication share.
+type several struct {
+	channels []*channel // those that this node has, if more than one
+	frames   []*Frame   // by variant, where the codec's are the same for all: nil until it is encoded; empty: they are not kept
+}
+
+// publishOn posts p to one channel; all is nil when there are no others.
+func (h *Hub) publishOn(name string, all *several, p *Publication, at int64) (subscribers int, wake uint64) {
 	var except ID
 	if p.Except != nil {
 		except = p.Except.ID()
@@ -79,7 +85,7 @@ func (h *Hub) publishOn(name string, also []*channel, p *Publication, at int64) 
 		if limits := ch.namespace.Load().History; ch.history != nil && ch.remote == nil && limits != nil {
 			h.append(ch, p, limits)
 		}
-		subscribers, wake = h.post(ch, also, p, except, at)
+		subscribers, wake = h.post(ch, all, p, except, at)
 	}
 	st.mu.Unlock()
 	return subscribers, wake
@@ -194,8 +200,8 @@ func (t *tally) end() {
 
 // post puts p into the inbox of each shard with subscribers of ch, encoded once
 // per variant in use. The stripe is locked, which gives p its place in ch's
-// order. It returns the shards to wake.
-func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at int64) (subscribers int, wake uint64) {
+// order. It returns the shards to wake. all may be nil.
+func (h *Hub) post(ch *channel, all *several, p *Publication, except ID, at int64) (subscribers int, wake uint64) {
 	variants := len(h.codecs)
 	for v := range variants {
 		var f *Frame
@@ -204,11 +210,7 @@ func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at i
 				continue
 			}
 			if f == nil {
-				f = &Frame{except: except, at: at}
-				if h.codecs[v].Once {
-					f.also = also
-				}
-				f.bytes = h.codecs[v].Encode(nil, ch.name, *p)
+				f = h.encode(Variant(v), ch, all, p, except, at)
 			}
 			sh.inbox.waiting.Add(1)
 			sh.inbox.waitingBytes.Add(int64(len(f.bytes)))
@@ -218,6 +220,23 @@ func (h *Hub) post(ch *channel, also []*channel, p *Publication, except ID, at i
 		}
 	}
 	return ch.total, wake
+}
+
+// encode makes p's frame for one variant, or finds the one that another of its channels has got.
+func (h *Hub) encode(v Variant, ch *channel, all *several, p *Publication, except ID, at int64) *Frame {
+	codec := &h.codecs[v]
+	shared := all != nil && codec.Once
+	if shared && len(all.frames) > 0 && all.frames[v] != nil {
+		return all.frames[v]
+	}
+	f := &Frame{except: except, at: at, bytes: codec.Encode(nil, ch.name, *p)}
+	if shared {
+		f.also = all.channels
+		if len(all.frames) > 0 {
+			all.frames[v] = f
+		}
+	}
+	return f
 }
 
 // full says that a shard takes no more publications for now.

@@ -28,6 +28,7 @@ func overrun(r *rig, c *fakeConn, n int) {
 	}
 }
 
+// L5: under drop_oldest the outbox keeps the newest messages; who reads loses nothing.
 func TestSlowDropOldest(t *testing.T) {
 	r := policy(t, SlowDropOldest)
 	c, fast := r.client("a"), r.client("a")
@@ -49,6 +50,7 @@ func TestSlowDropOldest(t *testing.T) {
 	}
 }
 
+// L5: under latest it keeps one of each channel.
 func TestSlowLatest(t *testing.T) {
 	r := policy(t, SlowLatest)
 	c := r.client("a")
@@ -61,6 +63,7 @@ func TestSlowLatest(t *testing.T) {
 	}
 }
 
+// L5: under disconnect a client for whom more waits than an outbox holds is closed.
 func TestSlowDisconnect(t *testing.T) {
 	r := policy(t, SlowDisconnect)
 	c, fast := r.client("a"), r.client("a")
@@ -105,6 +108,7 @@ func TestSlowButInTime(t *testing.T) {
 	}
 }
 
+// L5: above each client's bounds stands the node's.
 func TestNodeQueueBudget(t *testing.T) {
 	r := newRig(t, func(o *Options) {
 		o.Settings.WriteQueue = 20
@@ -156,6 +160,25 @@ func TestRepliesDoNotPileUp(t *testing.T) {
 	c.unblock()
 	r.settled()
 	wantMessages(t, "client", c, "x", "pong 99", "pong 0", "pong 99", "y")
+}
+
+// W5: a client that pings as fast as it may, 40 times at once, has each ping
+// answered, also by a shard that is busy meanwhile; a flood cannot fill its inbox.
+func TestRepliesOfABusyShard(t *testing.T) {
+	for pings, want := range map[int]int{40: 40, 10_000: maxReplies} {
+		r := policy(t, SlowDisconnect)
+		c := r.client("a")
+		r.settled()
+		release := r.stall()
+		for range pings {
+			c.sub.Reply(frameOf("pong"))
+		}
+		release()
+		r.settled()
+		if got := len(c.messages()); got != want {
+			t.Errorf("%d pings got %d pongs, want %d", pings, got, want)
+		}
+	}
 }
 
 // A close frame comes after everything that was published before it, also when
@@ -272,6 +295,9 @@ func TestDrainGivesUp(t *testing.T) {
 	})
 }
 
+// W9: a peer that is gone without a word, as behind a cable that was cut, is pinged
+// every 25 s or somewhat later, so that no proxy takes it for idle, and is gone 65 s
+// after it was heard last; one that sends something is not even pinged.
 func TestKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(o *Options) {
@@ -279,10 +305,13 @@ func TestKeepalive(t *testing.T) {
 			o.Settings.Timeout = 60 * time.Second
 		})
 		silent, alive := r.client("a"), r.client("a")
-		for range 80 {
+		for second := range 80 {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			alive.sub.Touch()
+			if cut := silent.isAborted(); cut && second+1 < 60 || !cut && second+1 >= 65 {
+				t.Fatalf("after %d s of silence, cut: %v", second+1, cut)
+			}
 		}
 		if alive.aborted || len(alive.messages()) != 0 {
 			t.Errorf("the one that is alive: aborted %v, got %q", alive.aborted, alive.messages())

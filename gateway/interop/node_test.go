@@ -23,6 +23,8 @@ const patience = 90 * time.Second
 type node struct {
 	// Static after start.
 	ws, http, api string // base URLs without a trailing slash
+	metrics       string // the URL of the node's metrics
+	drain         func() // tells the node to drain, which the end of the test does otherwise; does not wait
 }
 
 // start runs a gateway until the test ends, and fails the test if it does not
@@ -46,8 +48,13 @@ func start(t *testing.T, cfg *config.Config) *node {
 			t.Errorf("the node did not end well: %v", err)
 		}
 	})
-	address := g.Addresses()[0]
-	return &node{ws: "ws://" + address, http: "http://" + address, api: "http://" + g.AdminAddress() + "/api"}
+	address, admin, s := g.Addresses()[0], "http://"+g.AdminAddress(), ""
+	if len(cfg.Listeners[0].TLS.Certificates) > 0 {
+		s = "s"
+	}
+	return &node{
+		ws: "ws" + s + "://" + address, http: "http" + s + "://" + address, api: admin + "/api", metrics: admin + "/metrics", drain: cancel,
+	}
 }
 
 // within is a context for one test.

@@ -49,7 +49,7 @@ const (
 	CloseProtocol
 	// CloseTooBig: a message above limits.message_size.
 	CloseTooBig
-	// CloseRateLimit: more than limits.messages_per_second.
+	// CloseRateLimit: more than limits.messages_per_second, or limits.refreshes_per_minute.
 	CloseRateLimit
 	// CloseByteRate: more than limits.bytes_per_second.
 	CloseByteRate

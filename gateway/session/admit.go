@@ -38,7 +38,13 @@ type Admission struct {
 	id      *auth.Identity // who the client is; nil where nobody asks
 	by      *Authority     // that decided about it; nil where nobody asks, and for anonymous clients
 	counted atomic.Bool    // its channels are in its user's Tally; only one that a user has alone is
-	pending *pending       // not nil: it has yet to say who it is, and has joined nothing
+
+	// refreshes are the minute of the hub's clock in which the client renewed its
+	// token last, and in the last byte how often it did in that minute. Its poller
+	// writes it, while the admission may be replaced: then one is not counted.
+	refreshes atomic.Uint32
+
+	pending *pending // not nil: it has yet to say who it is, and has joined nothing
 }
 
 // Admit returns what a connection with this query is let in with where nobody

@@ -12,7 +12,7 @@ import (
 	"sluice/gateway/protocol"
 )
 
-// Which channels a URL may name.
+// L8: which channels a URL may name, and how many.
 func TestAdmit(t *testing.T) {
 	limits := new(atomic.Pointer[Limits])
 	limits.Store(&Limits{Subscriptions: 3, ChannelNameBytes: 12})

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 
@@ -65,6 +67,31 @@ func TestFeedAllocs(t *testing.T) {
 			}
 		}); got > c.want {
 			t.Errorf("%s: %v allocations, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A frame is the only thing that is allocated for it, compressed or not.
+func TestEncodeAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	var dialects Dialects
+	dialects.Variants(Dialect{Compression: Compression{Level: 1, MinSize: 100}})
+	noise := make([]byte, 300)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rnd.Uint32())
+	}
+	for i, codec := range dialects.Codecs(metrics.NewSet(1).Edge()) {
+		if dialects.list[i].Positions {
+			continue
+		}
+		for name, payload := range map[string][]byte{"short": noise[:50], "noise": noise, "text": bytes.Repeat([]byte("text "), 100)} {
+			var frame []byte
+			if n := testing.AllocsPerRun(100, func() { frame = codec.Encode(nil, "a", hub.Publication{Payload: payload}) }); n != 1 {
+				t.Errorf("dialect %d, %s: %v allocations for %d bytes", i, name, n, len(frame))
+			}
 		}
 	}
 }

@@ -72,7 +72,9 @@ func (ds *Dialects) Variants(d Dialect) (v Variants) {
 			d.Compression = Compression{}
 			if j > 0 {
 				d.Compression = offered
-				d.Compression.narrow = j == 2 && offered.Level > 0
+			}
+			if j == 2 && offered.Level > 0 {
+				d.Compression.narrow, d.Compression.Level = true, 1 // it has one level
 			}
 			v[i][j] = ds.variant(d)
 		}
@@ -172,15 +174,17 @@ func (v *voice) positioned(dst []byte, channel string, p hub.Publication) []byte
 // codec delivers the payload and nothing else, as text or binary as it was
 // published; with Positions, behind a line that says where it stands.
 func (d Dialect) codec(v *voice) hub.Codec {
+	plain := &voice{cell: v.cell}
 	c := hub.Codec{
 		Encode: v.raw,
+		Replay: plain.raw,
 		Gone:   gapMessage,
 		Ping:   ws.AppendFrame(nil, ws.Ping, nil),
 		Once:   true,
 	}
 	switch {
 	case d.Positions:
-		c.Encode, c.Once = v.positioned, false
+		c.Encode, c.Replay, c.Once = v.positioned, plain.positioned, false
 		c.Joined = func(dst []byte, channel string, at hub.Position) []byte {
 			return appendLine(dst, "joined", channel, at)
 		}

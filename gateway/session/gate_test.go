@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,7 +37,8 @@ func guarded(t *testing.T, r *rig, sources Sources, rules ...string) *auth.Revoc
 	}
 	authority := new(atomic.Pointer[Authority])
 	authority.Store(&Authority{Verifier: v, Policy: policy(t, rules...), FirstMessage: 5 * time.Second, Grace: 25 * time.Second})
-	r.ep.Auth = &Gate{Users: NewTally(),
+	r.ep.Auth = &Gate{
+		Users:   NewTally(),
 		Sources: sources, Subprotocol: "sluice", Refusals: NewRefusals(r.set.Edge(), zerolog.Nop()), Authority: authority,
 	}
 	return list
@@ -163,7 +165,48 @@ func TestA5Refresh(t *testing.T) {
 	})
 }
 
-// A5: what looks like a renewal and is none is a message like any other.
+// L1: verifying a token costs a poller more than all else that a client may send:
+// a client that sends more of them than refreshes_per_minute is closed with 1008,
+// good as they are, and none above it is looked at. A new minute is a new start, a
+// new policy none.
+func TestL1RefreshRate(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		guarded(t, r, FromAuthorization|FromFirstMessage)
+		r.limit(func(l *Limits) { l.RefreshesPerMinute = 3 })
+		good := tokenFor(t, "alice", time.Hour, "a")
+		c := r.mustEnter(t, "/?channel=a", bearer(good)...)
+		c.frames()
+		for range 5 {
+			for range 3 {
+				c.send(ws.Text, authText(good))
+			}
+			c.check()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		c.send(ws.Text, authText(good))
+		c.send(ws.Text, authText(good))
+		a := *r.ep.Auth.Authority.Load()
+		r.ep.Auth.Authority.Store(&a)
+		c.Adapt()
+		c.send(ws.Text, authText(good))
+		c.check()
+		c.send(ws.Text, authText("not even a token"))
+		c.check(farewell(ws.PolicyViolation, "too many tokens"))
+		for reason := range metrics.NumTokenRefusals {
+			if n := r.set.Edge().TokenRefusals[reason].Load(); n != 0 {
+				t.Errorf("%d were refused as %v: they were looked at", n, reason)
+			}
+		}
+		c.Detach()
+		synctest.Wait()
+		if n := r.closed(metrics.CloseRateLimit); n != 1 {
+			t.Errorf("%d were closed for it, want 1", n)
+		}
+	})
+}
+
+// A5, L10: what looks like a renewal and is none is a message like any other.
 func TestA5OnlyTokensAreTaken(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
 		guarded(t, r, FromAuthorization|FromFirstMessage)
@@ -213,7 +256,7 @@ func TestA10FirstMessage(t *testing.T) {
 	})
 }
 
-// A10: 5 seconds, 4 KiB, and one try.
+// A10, W3: 5 seconds, 4 KiB, in one message and in all, and one try.
 func TestA10Limits(t *testing.T) {
 	refused := farewell(CodeUnauthorized, "a valid token is needed")
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
@@ -236,18 +279,29 @@ func TestA10Limits(t *testing.T) {
 				t.Errorf("%s: %v", name, got)
 			}
 		}
-		for name, bytes := range map[string][]byte{
-			"one frame of 5 KB":        masked(ws.Text, strings.Repeat("x", 5000)),
-			"its header alone":         masked(ws.Text, strings.Repeat("x", 5000))[:10],
-			"pings of 5 KB":            []byte(strings.Repeat(string(masked(ws.Ping, strings.Repeat("x", 100))), 50)),
-			"fragments without an end": append(ws.AppendMaskedFragment(nil, ws.Text, false, [4]byte{}, nil), strings.Repeat(string(ws.AppendMaskedFragment(nil, ws.Continuation, false, [4]byte{}, nil)), 1000)...),
+		fragment := func(op ws.Opcode, payload string) string {
+			return string(ws.AppendMaskedFragment(nil, op, false, [4]byte{}, []byte(payload)))
+		}
+		for name, early := range map[string]struct {
+			bytes string
+			code  ws.CloseCode
+		}{
+			"one frame of 4 KiB and a byte": {string(masked(ws.Text, strings.Repeat("x", 4097))), ws.MessageTooBig},
+			"its header alone":              {string(masked(ws.Text, strings.Repeat("x", 4097))[:8]), ws.MessageTooBig},
+			"fragments of 4 KiB and a byte": {fragment(ws.Text, strings.Repeat("x", 2048)) + fragment(ws.Continuation, strings.Repeat("x", 2049)), ws.MessageTooBig},
+			"pings of 5 KB":                 {strings.Repeat(string(masked(ws.Ping, strings.Repeat("x", 100))), 50), CodeUnauthorized},
+			"fragments without an end":      {fragment(ws.Text, "") + strings.Repeat(fragment(ws.Continuation, ""), 1000), ws.PolicyViolation},
 		} {
-			c := r.mustEnter(t, "/?channel=room")
-			c.Feed(bytes)
-			synctest.Wait()
-			got := c.frames()
-			if len(got) == 0 || got[len(got)-1].Op != ws.Close {
-				t.Errorf("%s: %v", name, got)
+			for _, step := range []int{len(early.bytes), 100} {
+				c := r.mustEnter(t, "/?channel=room")
+				for part := range slices.Chunk([]byte(early.bytes), step) {
+					c.Feed(part)
+				}
+				synctest.Wait()
+				got := c.frames()
+				if len(got) == 0 || got[len(got)-1].Op != ws.Close || got[len(got)-1].Payload[:2] != farewell(early.code, "").Payload {
+					t.Errorf("%s, %d bytes at a time: %v, want close %d", name, step, got, early.code)
+				}
 			}
 		}
 		if n := r.hub.Subscribers("room"); n != 0 {

@@ -79,7 +79,11 @@ func (s *Session) identify(m ws.Message, p *pending) {
 
 // renew takes a token that a client sends while it is connected. It must name
 // the same user. Channels that the new token does not allow are left.
-func (s *Session) renew(token string) {
+func (s *Session) renew(limits *Limits, token string) {
+	if limits.RefreshesPerMinute > 0 && !s.withinRefreshRate(limits) {
+		s.end(ws.PolicyViolation, "too many tokens", metrics.CloseRateLimit)
+		return
+	}
 	g := s.ep.Auth
 	id, err := g.verify(token, s.Conn())
 	if err == nil && id.User != s.admission.Load().id.User {
@@ -140,6 +144,7 @@ func (s *Session) adapt(id *auth.Identity) {
 			}
 		}
 		next.publish = s.ep.publishable(by.Policy, to, next.Channels)
+		next.refreshes.Store(old.refreshes.Load())
 		if !s.admission.CompareAndSwap(old, next) {
 			continue // somebody else was faster: from the new one
 		}

@@ -50,7 +50,7 @@ func TestKeepalive(t *testing.T) {
 	})
 }
 
-// A client that does not leave after our close frame is cut after the close timeout.
+// W8: a client that does not leave after our close frame is cut after the close timeout.
 func TestCloseTimeout(t *testing.T) {
 	inBubble(t, hub.Settings{CloseTimeout: 5 * time.Second}, nil, func(t *testing.T, r *rig) {
 		c := r.join(t, "")

@@ -1,5 +1,11 @@
 package session
 
+import (
+	"time"
+
+	"sluice/gateway/hub"
+)
+
 // The rates of one client. Each is a bucket that a message, a byte or a control
 // frame fills and time empties, in the grain of the hub's clock: what is in it
 // is all that has to be kept, and there is room for it in the session anyway.
@@ -14,7 +20,8 @@ func (s *Session) withinRate(limits *Limits) bool {
 	return true
 }
 
-// withinByteRate counts n bytes, as they came from the socket.
+// withinByteRate counts n bytes: as they came from the socket, and what a
+// compressed message is longer than that.
 func (s *Session) withinByteRate(limits *Limits, n int) bool {
 	s.tick(limits)
 	if int(s.bytes)+n > byteBurst(limits) {
@@ -26,11 +33,8 @@ func (s *Session) withinByteRate(limits *Limits, n int) bool {
 
 // byteBurst is what may come at once: one message of the largest size always may.
 func byteBurst(limits *Limits) int {
-	return max(2*limits.BytesPerSecond, limits.Rules.MaxMessage+maxHeaders(limits))
+	return max(2*limits.BytesPerSecond, limits.Rules.MaxWire())
 }
-
-// maxHeaders is what the frames of one message add to it: 14 bytes each (RFC 6455 section 5.2).
-func maxHeaders(limits *Limits) int { return 14 * max(limits.Rules.MaxFragments, 1) }
 
 // withinControlRate counts a ping or a pong.
 func (s *Session) withinControlRate(limits *Limits) bool {
@@ -39,6 +43,23 @@ func (s *Session) withinControlRate(limits *Limits) bool {
 		return false
 	}
 	s.controls++
+	return true
+}
+
+// withinRefreshRate counts a token by which the client renews its own. There is
+// no room for that in the session: it stands in what the client was let in with,
+// which nobody shares who may renew it.
+func (s *Session) withinRefreshRate(limits *Limits) bool {
+	const count, minuteTicks = 0xFF, uint32(time.Minute / hub.TickInterval)
+	adm := s.admission.Load()
+	minute, old := s.ep.Hub.Now()/minuteTicks, adm.refreshes.Load()
+	if old>>8 != minute {
+		old = minute << 8
+	}
+	if int(old&count) >= limits.RefreshesPerMinute {
+		return false
+	}
+	adm.refreshes.Store(old + 1)
 	return true
 }
 

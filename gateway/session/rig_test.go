@@ -22,6 +22,8 @@ type rig struct {
 	ep       *Endpoint
 	limits   atomic.Pointer[Limits]
 	dialects Dialects
+
+	compressing Variants // of an endpoint with compression
 }
 
 // inBubble runs f with a rig. settings and endpoint may be nil.
@@ -37,6 +39,7 @@ func inBubble(t *testing.T, settings hub.Settings, endpoint func(*Endpoint), f f
 			settings.WriteQueue, settings.OutboxFrames = 1<<20, 1024
 		}
 		variants := r.dialects.Variants(Dialect{})
+		r.compressing = r.dialects.Variants(Dialect{Compression: Compression{Level: 1, MinSize: 20}})
 		h, err := hub.New(hub.Options{
 			Shards: 2, Inbox: 1024, BatchBytes: 4096, Slice: 10, Codecs: r.dialects.Codecs(r.set.Edge()),
 			Settings: settings, Metrics: r.set, Log: zerolog.Nop(),
@@ -67,8 +70,9 @@ func (r *rig) limit(change func(*Limits)) {
 // A client is a session and what it was sent.
 type client struct {
 	Session
-	t  *testing.T
-	mu sync.Mutex
+	t        *testing.T
+	deflates bool
+	mu       sync.Mutex
 
 	// Guarded by mu.
 	got      []byte
@@ -79,6 +83,12 @@ type client struct {
 // join opens a session with a query.
 func (r *rig) join(t *testing.T, query string) *client {
 	t.Helper()
+	return r.joinWith(t, query, ws.Deflate{})
+}
+
+// joinWith is join for a client with which compression was agreed on.
+func (r *rig) joinWith(t *testing.T, query string, d ws.Deflate) *client {
+	t.Helper()
 	resume, err := protocol.RawResume(query)
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +97,8 @@ func (r *rig) join(t *testing.T, query string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t}
-	c.Open(r.ep, c, channels, resume, ws.Deflate{}, []byte{})
+	c := &client{t: t, deflates: d.Bits > 0}
+	c.Open(r.ep, c, channels, resume, d, []byte{})
 	synctest.Wait()
 	return c
 }
@@ -135,7 +145,7 @@ func (c *client) frames() (list []frame) {
 	defer c.mu.Unlock()
 	var p ws.Parser
 	defer p.Release()
-	rules := ws.Rules{Client: true, MaxMessage: 1 << 20}
+	rules := ws.Rules{Client: true, MaxMessage: 1 << 20, Deflate: c.deflates}
 	for b := c.got; ; {
 		m, rest, err := p.Next(&rules, b)
 		if err != nil {

@@ -62,6 +62,9 @@ type Limits struct {
 	// ControlFramesPerSecond are pings and pongs from one client, with bursts of
 	// twice as many; 0 is no limit.
 	ControlFramesPerSecond int
+	// RefreshesPerMinute are tokens by which one client renews its own, at most
+	// 255; 0 is no limit.
+	RefreshesPerMinute int
 	// MessageTimeout is how long a message may take from its first byte to its
 	// last, in the hub's ticks. It is looked at when bytes come: a client that
 	// sends none is idle. 0 is no limit.
@@ -213,8 +216,8 @@ func (s *Session) handle(limits *Limits, m ws.Message) {
 // message publishes what the client sent.
 func (s *Session) message(limits *Limits, m ws.Message) {
 	s.ep.Cell.MessagesIn.Add(1)
-	if m.Inflated && limits.BytesPerSecond > 0 && !s.withinByteRate(limits, len(m.Payload)) {
-		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate) // what has to be inflated counts as well
+	if m.Inflated > 0 && limits.BytesPerSecond > 0 && !s.withinByteRate(limits, m.Inflated) {
+		s.end(ws.PolicyViolation, "too many bytes", metrics.CloseByteRate) // of which it sent few
 		return
 	}
 	if limits.MessagesPerSecond > 0 && !s.withinRate(limits) {
@@ -229,7 +232,7 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 	}
 	if adm.id != nil && s.ep.Auth.Sources&FromFirstMessage != 0 {
 		if token, ok := tokenOf(m); ok {
-			s.renew(token)
+			s.renew(limits, token)
 			return
 		}
 	}

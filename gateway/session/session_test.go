@@ -130,8 +130,8 @@ func TestPings(t *testing.T) {
 	})
 }
 
-// The code of a close frame is echoed (RFC 6455 section 5.5.1), and nothing
-// that follows it is looked at (W10).
+// The code of a close frame is echoed (RFC 6455 section 5.5.1), once (W8), and
+// nothing that follows it is looked at (W10).
 func TestClose(t *testing.T) {
 	for _, c := range []struct {
 		name, payload string
@@ -150,6 +150,8 @@ func TestClose(t *testing.T) {
 				a, b := r.join(t, ""), r.join(t, "")
 				a.Feed(append(masked(ws.Close, c.payload), masked(ws.Text, "too late")...))
 				a.send(ws.Text, "later still")
+				a.send(ws.Close, c.payload)
+				a.send(ws.Ping, "")
 				got := a.frames()
 				if len(got) != 1 || got[0].Op != ws.Close || !strings.HasPrefix(got[0].Payload, c.want.Payload[:2]) {
 					t.Errorf("got %q, want %q", got, c.want)
@@ -231,7 +233,7 @@ func TestL1MessageRate(t *testing.T) {
 // the largest size is always within it.
 func TestL1ByteRate(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
-		r.limit(func(l *Limits) { l.BytesPerSecond, l.Rules.MaxMessage = 100, 150 })
+		r.limit(func(l *Limits) { l.BytesPerSecond, l.Rules.MaxMessage, l.Rules.MaxFragments = 100, 150, 1 })
 		c, empty := r.join(t, ""), r.join(t, "channel=other")
 		for range 5 {
 			for range 2 {
@@ -247,14 +249,15 @@ func TestL1ByteRate(t *testing.T) {
 		synctest.Wait()
 		c.send(ws.Binary, strings.Repeat("x", 150))
 		c.check(frame{ws.Binary, strings.Repeat("x", 150)})
-		c.send(ws.Binary, strings.Repeat("x", 50))
+		c.send(ws.Binary, strings.Repeat("x", 80))
 		c.check(farewell(ws.PolicyViolation, "too many bytes"))
-		for range 34 { // 6 bytes each: headers count
+		for range 40 { // 6 bytes each: headers count
 			empty.send(ws.Pong, "")
 		}
 		empty.check(farewell(ws.PolicyViolation, "too many bytes"))
-		c.Detach()
-		empty.Detach()
+		for _, over := range []*client{c, empty} {
+			over.Detach()
+		}
 		synctest.Wait()
 		if n := r.closed(metrics.CloseByteRate); n != 2 {
 			t.Errorf("%d were closed for it, want 2", n)

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
+
+	"sluice/gateway/internal/pool"
 )
 
 // Deflater compresses messages. Any goroutine may use it; each that does so at
@@ -50,11 +52,10 @@ func NewDeflater(level, min int, narrow bool) *Deflater {
 // it shorter (RFC 7692 section 7.2.1). It reports whether it is.
 func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []byte, compressed bool) {
 	if len(payload) < max(d.min, 1) {
-		return AppendFrame(dst, op, payload), false
+		return AppendFrame(slices.Grow(dst, maxServerHeader+len(payload)), op, payload), false
 	}
 	c := d.pool.Get().(*compressor)
-	defer d.pool.Put(c)
-	c.out.Reset()
+	defer d.release(c)
 	c.w.Reset(&c.out)
 	_, err := c.w.Write(payload)
 	if err == nil {
@@ -62,11 +63,22 @@ func (d *Deflater) AppendFrame(dst []byte, op Opcode, payload []byte) (frame []b
 	}
 	b := bytes.TrimSuffix(c.out.Bytes(), flushTail)
 	if err != nil || len(b) >= len(payload) { // the buffer gives no errors
-		return AppendFrame(dst, op, payload), false
+		return AppendFrame(slices.Grow(dst, maxServerHeader+len(payload)), op, payload), false
 	}
-	dst = appendHeader(slices.Grow(dst, MaxHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
+	dst = appendHeader(slices.Grow(dst, maxServerHeader+len(b)), bitFIN|bitRSV1|byte(op), 0, len(b))
 	return append(dst, b...), true
 }
+
+// release gives c back, without what a large message has left.
+func (d *Deflater) release(c *compressor) {
+	if c.out.Reset(); c.out.Cap() > pool.MaxSize {
+		c.out = bytes.Buffer{}
+	}
+	d.pool.Put(c)
+}
+
+// maxServerHeader is the longest header of a frame that is not masked.
+const maxServerHeader = MaxHeader - 4
 
 // flushTail is what a flush ends with, an empty stored block: a message leaves it
 // out (RFC 7692 section 7.2.1).

@@ -12,8 +12,9 @@ import (
 // inflater takes messages apart. Its reader is some 45 KB, so it is held while a
 // message is inflated, and no longer.
 type inflater struct {
-	r   io.ReadCloser
-	src source
+	r    io.ReadCloser
+	src  source
+	over [1]byte // the byte that is too much
 }
 
 // inflaters is shared by all parsers: at any time only those that inflate have one.
@@ -28,11 +29,24 @@ var inflaters = sync.Pool{New: func() any {
 type source struct {
 	message []byte
 	tail    []byte
+
+	// How ours, the final block, was read: its first byte by itself, and then its
+	// length. A block that is cut short takes it for data, and may come to an end
+	// in it; its bytes are read otherwise.
+	began, ended bool
 }
 
 // messageTail is put behind a message: the empty block that it left out (RFC 7692
 // section 7.2.2), and an empty final one, so that the reader comes to an end.
 var messageTail = []byte{0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF}
+
+const (
+	finalBlock  = 5 // bytes of the tail
+	finalLength = 4 // of them
+)
+
+// complete says that the message, of which nothing is left, has ended with a block.
+func (s *source) complete() bool { return s.ended || len(s.tail) >= finalBlock }
 
 // ReadByte implements io.ByteReader.
 func (s *source) ReadByte() (c byte, err error) {
@@ -42,12 +56,14 @@ func (s *source) ReadByte() (c byte, err error) {
 			return 0, io.EOF
 		}
 	}
+	s.began = len(s.message) == 0 && len(s.tail) == finalBlock
 	c, *from = (*from)[0], (*from)[1:]
 	return c, nil
 }
 
 // Read implements io.Reader.
 func (s *source) Read(p []byte) (n int, err error) {
+	s.ended = s.began && len(s.tail) == finalLength && len(p) == finalLength
 	n = copy(p, s.message)
 	s.message = s.message[n:]
 	m := copy(p[n:], s.tail)
@@ -59,12 +75,12 @@ func (s *source) Read(p []byte) (n int, err error) {
 }
 
 // inflate returns a compressed message's payload in a pooled buffer. It stops as
-// soon as there is more than limit: what it holds never exceeds that by more
-// than a byte, whatever the message claims to be.
+// soon as there is more than limit: the buffer never has more than that, or than
+// the smallest of the pool's.
 func inflate(compressed []byte, limit int) (*[]byte, *Error) {
 	f := inflaters.Get().(*inflater)
 	defer f.release()
-	f.src = source{compressed, messageTail}
+	f.src = source{message: compressed, tail: messageTail}
 	out := pool.Get(0)
 	if err := f.read(&out, limit); err != nil {
 		pool.Put(out)
@@ -80,20 +96,28 @@ func (f *inflater) read(out **[]byte, limit int) *Error {
 	}
 	for {
 		b := *out
-		if len(*b) == cap(*b) {
-			b = pool.Grow(b, min(max(len(*b), 256), limit+1-len(*b)), limit+1)
+		if len(*b) == cap(*b) && len(*b) < limit {
+			b = pool.Grow(b, min(max(len(*b), 256), limit-len(*b)), limit)
 			*out = b
 		}
-		n, err := f.r.Read((*b)[len(*b):min(cap(*b), limit+1)])
+		room := (*b)[len(*b):min(cap(*b), limit)]
+		full := len(room) == 0
+		if full {
+			room = f.over[:]
+		}
+		n, err := f.r.Read(room)
+		if full && n > 0 {
+			return errTooBig
+		}
 		*b = (*b)[:len(*b)+n]
 		switch {
-		case len(*b) > limit:
-			return errTooBig
 		case err == nil:
 		case err != io.EOF:
 			return errDeflate
-		case len(f.src.message) == 0:
+		case len(f.src.message) == 0 && f.src.complete():
 			return nil
+		case len(f.src.message) == 0:
+			return errDeflate // it is cut short in a final block
 		default: // the client has marked a block as its last, and goes on (RFC 7692 section 7.2.3.4)
 			if f.reset() != nil {
 				return errDeflate

@@ -37,6 +37,16 @@ func (r *Rules) maxMessage() int {
 	return r.MaxMessage
 }
 
+// maxCompressed is how long a compressed message may be before it is inflated:
+// what does not compress grows a little.
+func (r *Rules) maxCompressed() int {
+	most := r.maxMessage()
+	return most + most>>8 + 64
+}
+
+// MaxWire is the most that all frames of one message come to, with their headers.
+func (r *Rules) MaxWire() int { return r.maxCompressed() + MaxHeader*r.maxFragments() }
+
 func (r *Rules) maxFragments() int {
 	if r.MaxFragments <= 0 {
 		return DefaultMaxFragments
@@ -48,7 +58,7 @@ func (r *Rules) maxFragments() int {
 type Message struct {
 	Opcode   Opcode // Text, Binary, Close, Ping or Pong; 0: none
 	Payload  []byte // valid until the parser's next call, and may be overwritten by the caller
-	Inflated bool   // it came compressed
+	Inflated int    // how many bytes longer the payload is than what came; 0: it is not
 }
 
 // Parser turns the bytes of one connection into messages. The zero value is
@@ -82,8 +92,8 @@ type Parser struct {
 // cut short is copied, so b is free once rest is.
 //
 // Text is valid UTF-8, and refused with the first byte that shows that it will
-// not be; where it is compressed, when the message is complete. A close frame's payload is well-formed for ParseClose; call Next no
-// more after one (RFC 6455 section 5.5.1). Control frames come out where they
+// not be; where it is compressed, when the message is
+// complete. A close frame's payload is well-formed for ParseClose; call Next no more after one (RFC 6455 section 5.5.1). Control frames come out where they
 // stand, also between the fragments of a message.
 //
 // err is nil or a static *Error. After one the parser stays failed, and nothing
@@ -123,7 +133,8 @@ func (p *Parser) Release() {
 }
 
 // Buffered is how many bytes the parser holds of an unfinished message or
-// frame. It never exceeds Rules.MaxMessage by more than a control frame.
+// frame. It never exceeds Rules.MaxMessage by more than a control frame, and what a
+// compressed message may be longer (MaxWire).
 func (p *Parser) Buffered() int {
 	if p.s == nil {
 		return 0

@@ -139,8 +139,7 @@ func (s *state) expect(r *Rules) expect {
 	}
 	if r.Deflate {
 		x.rsv = bitRSV1
-		most := r.maxMessage()
-		x.deflateRoom = uint64(max(0, most+most>>8+64-s.gathered()))
+		x.deflateRoom = uint64(max(0, r.maxCompressed()-s.gathered()))
 	}
 	if r.Client {
 		x.masked = 0
@@ -228,7 +227,7 @@ func (s *state) data(r *Rules, b []byte) (m Message, rest []byte, err *Error) {
 
 // complete makes a message of its whole payload.
 func (s *state) complete(r *Rules, payload []byte) (m Message, err *Error) {
-	m = Message{Opcode: s.op, Payload: payload, Inflated: s.deflated}
+	m = Message{Opcode: s.op, Payload: payload}
 	if s.deflated {
 		out, err := inflate(payload, r.maxMessage())
 		if err != nil {
@@ -236,7 +235,7 @@ func (s *state) complete(r *Rules, payload []byte) (m Message, err *Error) {
 		}
 		s.dropCarry()
 		s.carry, s.lentCarry = out, true
-		m.Payload = *out
+		m.Payload, m.Inflated = *out, max(0, len(*out)-len(payload))
 	}
 	if s.op == Text {
 		if c, ok := checkUTF8(m.Payload[s.checked:]); !ok || c != len(m.Payload)-s.checked {

@@ -26,13 +26,20 @@ type provider struct {
 	mu      sync.Mutex
 	kids    []string
 	broken  bool
+	hangs   bool
 	fetches int
 }
 
-func (p *provider) RoundTrip(*http.Request) (*http.Response, error) {
+func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fetches++
+	if p.hangs {
+		p.mu.Unlock()
+		<-r.Context().Done()
+		p.mu.Lock()
+		return nil, r.Context().Err()
+	}
 	if p.broken {
 		return nil, errors.New("down")
 	}
@@ -153,6 +160,25 @@ func TestA4Down(t *testing.T) {
 		time.Sleep(31 * time.Second)
 		if s.Find("a") == nil || s.Age() > time.Minute {
 			t.Error("it does not recover within 31 s")
+		}
+	})
+}
+
+// A4: a provider that takes the request and does not answer is waited for 5 s, and its
+// keys go on working.
+func TestA4Hangs(t *testing.T) {
+	p := &provider{kids: []string{"a"}}
+	bubble(t, p, func(t *testing.T, s *Source, cell *metrics.Cell) {
+		p.mu.Lock()
+		p.hangs = true
+		p.mu.Unlock()
+		time.Sleep(5*time.Minute + 4*time.Second)
+		if n := cell.KeySetFailures.Load(); n != 0 || p.count() != 2 {
+			t.Errorf("%d failures of %d fetches after 4 s", n, p.count())
+		}
+		time.Sleep(2 * time.Second)
+		if n := cell.KeySetFailures.Load(); n != 1 || s.Find("a") == nil {
+			t.Errorf("%d failures after 6 s", n)
 		}
 	})
 }

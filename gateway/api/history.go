@@ -1,0 +1,143 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"sluice/gateway/hub"
+	"sluice/gateway/protocol"
+)
+
+const (
+	// maxHistoryBytes is what the payloads of one answer come to, unless the first of them is larger.
+	maxHistoryBytes = 4 << 20
+	// maxHistories is how many histories are read at once.
+	maxHistories = 4
+)
+
+// ErrNoHistory: the channel keeps none.
+var ErrNoHistory = errors.New("api: no history is kept of the channel")
+
+type keptView struct {
+	Position string  `json:"position"`
+	At       string  `json:"at"`
+	Text     *string `json:"text,omitempty"`
+	B64Data  *[]byte `json:"b64data,omitempty"`
+}
+
+type historyView struct {
+	Channel      string     `json:"channel"`
+	Publications []keptView `json:"publications"`
+	Position     string     `json:"position"`
+	Complete     bool       `json:"complete"`
+	Truncated    bool       `json:"truncated"`
+}
+
+// history shows a piece of a channel's past.
+func (s *Server) history(r *http.Request) (any, *problem) {
+	channel, since, limit, p := historyParameters(r)
+	if p != nil {
+		return nil, p
+	}
+	if err := s.options.CheckChannel(channel); err != nil {
+		return nil, fail(invalidChannel, "channel %s: %v", quoted(channel), err)
+	}
+	select {
+	case s.histories <- struct{}{}:
+		defer func() { <-s.histories }()
+	default:
+		return nil, fail(tooManyRequests, "%d histories are being read, which is the most at once", maxHistories)
+	}
+	past, err := s.options.History(r.Context(), channel, since, limit+1) // one more tells whether there is more
+	switch {
+	case errors.Is(err, ErrNoHistory):
+		return nil, fail(noHistory, "channel %s: its namespace has no history (namespaces[].history)", quoted(channel))
+	case errors.Is(err, hub.ErrDown), errors.Is(err, hub.ErrBusy):
+		return nil, fail(fleetDown, "the history cannot be had now: %v", err)
+	case err != nil:
+		s.log.Error().Err(err).Msg("reading a history failed")
+		return nil, fail(internalError, "the history could not be read; the node's log says why")
+	}
+	kept, cut := window(past.Kept, limit, since.Epoch == "")
+	v := historyView{
+		Channel: channel, Publications: make([]keptView, len(kept)), Position: positionText(past.Top), Complete: past.Complete, Truncated: cut,
+	}
+	for i := range kept {
+		k := &kept[i]
+		v.Publications[i] = keptView{Position: positionText(k.Position), At: k.At.UTC().Format(time.RFC3339Nano)}
+		if k.Binary {
+			v.Publications[i].B64Data = &k.Payload
+		} else {
+			text := string(k.Payload)
+			v.Publications[i].Text = &text
+		}
+	}
+	return v, nil
+}
+
+// window is at most limit of the publications, and at most maxHistoryBytes: the
+// newest, or those that come first. cut: there are more.
+func window(kept []hub.Kept, limit int, newest bool) (list []hub.Kept, cut bool) {
+	n, bytes := 0, 0
+	for n < len(kept) && n < limit {
+		i := n
+		if newest {
+			i = len(kept) - 1 - n
+		}
+		if bytes += len(kept[i].Payload); bytes > maxHistoryBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	if newest {
+		return kept[len(kept)-n:], n < len(kept)
+	}
+	return kept[:n], n < len(kept)
+}
+
+// historyParameters reads the query, strictly.
+func historyParameters(r *http.Request) (channel string, since hub.Position, limit int, p *problem) {
+	none := hub.Position{}
+	limit = defaultLimit
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return "", none, 0, fail(invalidRequest, "the query is not well-formed")
+	}
+	for name, list := range values {
+		switch {
+		case len(list) > 1:
+			return "", none, 0, fail(invalidRequest, "the query has %s twice", quoted(name))
+		case name == "channel":
+			channel = list[0]
+		case name == "since":
+			at, err := protocol.ParsePosition(list[0])
+			if err != nil {
+				return "", none, 0, fail(invalidRequest, `"since" must be EPOCH:OFFSET, as an answer or a message gave it`)
+			}
+			since = hub.Position(at)
+		case name == "limit":
+			n, err := strconv.Atoi(list[0])
+			if err != nil || n < 1 || n > maxLimit {
+				return "", none, 0, fail(invalidRequest, `"limit" must be from 1 to %d`, maxLimit)
+			}
+			limit = n
+		default:
+			return "", none, 0, fail(invalidRequest, "the query has the unknown parameter %s", quoted(name))
+		}
+	}
+	if !values.Has("channel") {
+		return "", none, 0, fail(invalidRequest, `the query lacks "channel"`)
+	}
+	return channel, since, limit, nil
+}
+
+// positionText is a position as clients give it back, "" for none.
+func positionText(at hub.Position) string {
+	if at.Epoch == "" {
+		return ""
+	}
+	return protocol.Position(at).String()
+}
