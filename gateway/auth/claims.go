@@ -38,54 +38,48 @@ type claims struct {
 	hasExpires bool
 }
 
-// UnmarshalJSON takes the claims apart, strictly: types are exact, times are
-// whole seconds, no name stands twice.
+// UnmarshalJSON takes the claims apart, strictly: names and types are exact,
+// times are whole seconds, no name stands twice. (Given a struct, encoding/json
+// would take "Channels", which may be a claim of somebody else's, for "channels".)
 func (c *claims) UnmarshalJSON(b []byte) error {
 	if err := wellFormed(b); err != nil {
 		return err
 	}
-	var raw struct {
-		Issuer    *string          `json:"iss"`
-		Audience  json.RawMessage  `json:"aud"`
-		Subject   *string          `json:"sub"`
-		ID        *string          `json:"jti"`
-		Expires   *json.RawMessage `json:"exp"`
-		NotBefore *json.RawMessage `json:"nbf"`
-		Issued    *json.RawMessage `json:"iat"`
-		Channels  []string         `json:"channels"`
-		Publish   []string         `json:"publish"`
-		Meta      json.RawMessage  `json:"meta"`
-	}
-	if err := json.Unmarshal(b, &raw); err != nil {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
 		return errClaims
 	}
-	c.issuer, c.subject, c.id = value(raw.Issuer), value(raw.Subject), value(raw.ID)
-	c.hasExpires = raw.Expires != nil
-	for _, t := range []struct {
-		text *json.RawMessage
-		to   *int64
-	}{{raw.Expires, &c.expires}, {raw.NotBefore, &c.notBefore}, {raw.Issued, &c.issued}} {
-		if err := seconds(t.text, t.to); err != nil {
+	var channels, publish []string
+	for name, to := range map[string]any{
+		"iss": &c.issuer, "sub": &c.subject, "jti": &c.id, "channels": &channels, "publish": &publish,
+	} {
+		if text := all[name]; text != nil && json.Unmarshal(text, to) != nil {
+			return errClaims
+		}
+	}
+	for name, to := range map[string]*int64{"exp": &c.expires, "nbf": &c.notBefore, "iat": &c.issued} {
+		if err := seconds(all[name], to); err != nil {
 			return err
 		}
 	}
-	if err := c.setAudience(raw.Audience); err != nil {
+	c.hasExpires = c.expires != 0
+	if err := c.setAudience(all["aud"]); err != nil {
 		return err
 	}
-	if len(c.id) > maxTokenID || !utf8.ValidString(c.id) || len(raw.Channels) > maxPatterns || len(raw.Publish) > maxPatterns {
+	if len(c.id) > maxTokenID || !utf8.ValidString(c.id) || len(channels) > maxPatterns || len(publish) > maxPatterns {
 		return errClaims
 	}
 	var err, err2 error
-	c.subscribe, err = ParsePatterns(raw.Channels)
-	c.publish, err2 = ParsePatterns(raw.Publish)
+	c.subscribe, err = ParsePatterns(channels)
+	c.publish, err2 = ParsePatterns(publish)
 	if err != nil || err2 != nil {
 		return errClaims
 	}
-	if raw.Meta != nil {
-		if len(raw.Meta) > maxMeta || raw.Meta[0] != '{' {
+	if meta := all["meta"]; meta != nil {
+		if len(meta) > maxMeta || meta[0] != '{' {
 			return errClaims
 		}
-		c.meta = raw.Meta
+		c.meta = meta
 	}
 	return nil
 }
@@ -106,20 +100,13 @@ func (c *claims) setAudience(b json.RawMessage) error {
 	return nil
 }
 
-func value(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// seconds reads a NumericDate without a fraction or an exponent.
-func seconds(b *json.RawMessage, to *int64) error {
-	if b == nil {
+// seconds reads a NumericDate without a fraction or an exponent. null is as good as none.
+func seconds(b json.RawMessage, to *int64) error {
+	if b == nil || string(b) == "null" {
 		return nil
 	}
 	var n int64
-	if err := json.Unmarshal(*b, &n); err != nil || n <= 0 || n > maxTime || strings.ContainsAny(string(*b), ".eE\"n") {
+	if err := json.Unmarshal(b, &n); err != nil || n <= 0 || n > maxTime || strings.ContainsAny(string(b), ".eE\"") {
 		return errClaims
 	}
 	*to = n

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
+	"unicode"
 )
 
 // maxDepth is how deep a token's JSON may be nested.
@@ -13,8 +15,9 @@ var errJSON = errors.New("auth: malformed JSON")
 
 // wellFormed checks what encoding/json lets pass: an object at the top, at most
 // maxDepth levels, and no name twice in one object, by which two readers could
-// understand two things. Names that differ in case only count as the same,
-// because encoding/json takes one for the other.
+// understand two things. Names that differ in case only count as the same, since
+// readers of the kind of encoding/json take one for the other, and the long s and
+// the Kelvin sign for s and k.
 func wellFormed(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -38,7 +41,7 @@ func members(d *json.Decoder, depth int) error {
 		if err != nil || !ok {
 			return errJSON
 		}
-		folded := string(bytes.ToLower([]byte(name)))
+		folded := strings.Map(fold, name)
 		if seen[folded] {
 			return errJSON
 		}
@@ -49,6 +52,15 @@ func members(d *json.Decoder, depth int) error {
 	}
 	_, err := d.Token()
 	return err
+}
+
+// fold is the same for all characters that differ in case only.
+func fold(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	return least
 }
 
 // skip reads any value.

@@ -48,7 +48,7 @@ type Revocations struct {
 	users  map[string]time.Time // revoked at
 	tokens map[string]time.Time
 	before time.Time
-	ends   deadline.Queue[Revocation] // milliseconds
+	ends   deadline.Queue[Revocation] // milliseconds; one for each of users and tokens
 }
 
 // NewRevocations returns an empty list of at most limit users and tokens, each
@@ -68,31 +68,40 @@ func (l *Revocations) Add(r Revocation, now time.Time) error {
 		}
 		return nil
 	}
-	if l.ends.Len() >= l.limit {
+	list, key := l.entry(r)
+	_, there := list[key]
+	if !there && l.ends.Len() >= l.limit {
 		return ErrRevocationsFull
 	}
-	if r.User != "" {
-		l.users[r.User] = now
-	} else {
-		l.tokens[r.TokenID] = now
+	list[key] = now
+	if !there {
+		l.ends.Add(now.Add(l.keep).UnixMilli(), r)
 	}
-	l.ends.Add(now.Add(l.keep).UnixMilli(), r)
 	return nil
 }
 
-// forget drops the entries whose time is over. One that was made anew stays.
+// entry is where the entry of a user or a token stands.
+func (l *Revocations) entry(r Revocation) (list map[string]time.Time, key string) {
+	if r.User != "" {
+		return l.users, r.User
+	}
+	return l.tokens, r.TokenID
+}
+
+// forget drops the entries whose time is over. One that was made anew stays,
+// for one more time: it takes no second place, or whoever has himself revoked
+// again and again would take all of them.
 func (l *Revocations) forget(now time.Time) {
 	for {
 		r, ok := l.ends.Expired(now.UnixMilli())
 		if !ok {
 			return
 		}
-		over := func(at time.Time) bool { return !now.Before(at.Add(l.keep)) }
-		if at, ok := l.users[r.User]; ok && over(at) {
-			delete(l.users, r.User)
-		}
-		if at, ok := l.tokens[r.TokenID]; ok && over(at) {
-			delete(l.tokens, r.TokenID)
+		list, key := l.entry(r)
+		if now.Before(list[key].Add(l.keep)) {
+			l.ends.Add(now.Add(l.keep).UnixMilli(), r)
+		} else {
+			delete(list, key)
 		}
 	}
 }

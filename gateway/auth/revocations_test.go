@@ -72,3 +72,29 @@ func TestA6ListIsBounded(t *testing.T) {
 		t.Errorf("when the others are over: %v", err)
 	}
 }
+
+// A6: a user that is revoked again and again has one place on the list, and
+// leaves the others to those whom it concerns.
+func TestA6OnePlaceEach(t *testing.T) {
+	list := NewRevocations(2, time.Hour)
+	again := Revocation{User: "mallory"}
+	for i := range 1000 {
+		if err := list.Add(again, now.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatalf("time %d: %v", i, err)
+		}
+	}
+	if err := list.Add(Revocation{TokenID: "x"}, now.Add(1000*time.Second)); err != nil {
+		t.Errorf("another one: %v", err)
+	}
+	if err := list.Add(Revocation{TokenID: "y"}, now.Add(1000*time.Second)); !errors.Is(err, ErrRevocationsFull) {
+		t.Errorf("a third of two: %v", err)
+	}
+	id := &Identity{User: "mallory", Issued: now.Add(999 * time.Second)}
+	late := now.Add(time.Hour + 900*time.Second) // the first entry would be over
+	if err := list.Add(Revocation{IssuedBefore: now}, late); err != nil || !list.Revoked(id, late) {
+		t.Errorf("the newest counts: %v, revoked %v", err, list.Revoked(id, late))
+	}
+	if err := list.Add(Revocation{IssuedBefore: now}, now.Add(4*time.Hour)); err != nil || list.Len() != 0 {
+		t.Errorf("%v; %d entries are left", err, list.Len())
+	}
+}

@@ -215,7 +215,10 @@ func TestA2Header(t *testing.T) {
 		{"claims are nothing", hsHeader, ``, metrics.TokenMalformed},
 		{"sub twice", hsHeader, `{"sub":"root",` + inner + `}`, metrics.TokenMalformed},
 		{"sub twice, in another case", hsHeader, `{"SUB":"root",` + inner + `}`, metrics.TokenMalformed},
+		{"sub twice, with a long s", hsHeader, `{` + inner + `,"ſub":"root"}`, metrics.TokenMalformed},
+		{"a name twice, with a Kelvin sign", hsHeader, `{"k":1,"K":1,` + inner + `}`, metrics.TokenMalformed},
 		{"a name twice further down", hsHeader, `{"x":{"a":1,"a":2},` + inner + `}`, metrics.TokenMalformed},
+		{"sub in another case", hsHeader, strings.Replace(good, `"sub"`, `"Sub"`, 1), metrics.TokenClaims},
 		{"text behind", hsHeader, good + `{}`, metrics.TokenMalformed},
 		{"exp as 2e9", hsHeader, strings.Replace(good, `"exp":`, `"exp":2e9,"x":`, 1), metrics.TokenClaims},
 	} {
@@ -234,6 +237,20 @@ func TestIdentity(t *testing.T) {
 	}
 	if id.User != "alice" || id.TokenID != "t1" || !id.Issued.Equal(now) || !id.Expires.Equal(now.Add(time.Hour)) || string(id.Meta) != `{"plan":"pro"}` ||
 		len(id.Subscribe) != 1 || id.Subscribe[0].String() != "room.*" || len(id.Publish) != 1 || id.Publish[0].String() != "room.1" {
+		t.Errorf("%+v", id)
+	}
+}
+
+// A2: names of claims are exact (RFC 7519 section 10.1.1): one of somebody else's
+// that differs in case gives no channel.
+func TestA2NamesAreExact(t *testing.T) {
+	id, err := verifier(t, options(t)).Verify(hs(t, claimSet(map[string]any{
+		"Channels": []string{"*"}, "publi\u017fh": []string{"*"}, "Meta": "x", "NBF": "never",
+	})), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.User != "alice" || len(id.Subscribe) > 0 || len(id.Publish) > 0 || id.Meta != nil {
 		t.Errorf("%+v", id)
 	}
 }

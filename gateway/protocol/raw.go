@@ -18,9 +18,12 @@ import (
 var ErrQuery = errors.New("protocol: malformed query")
 
 // RawChannels returns the channels that the query of a raw URL names, each
-// once, in order. Other parameters are ignored.
+// once, in order. Other parameters are ignored. The time it takes grows with the
+// query's length, and no faster: who sends it is a stranger.
 func RawChannels(query string) ([]string, error) {
+	const few = 16 // are looked through as they are
 	var names []string
+	var seen map[string]bool // when there are more
 	for pair := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if key != "channel" {
@@ -30,8 +33,19 @@ func RawChannels(query string) ([]string, error) {
 		if err != nil {
 			return nil, ErrQuery
 		}
-		if !slices.Contains(names, name) {
-			names = append(names, strings.Clone(name))
+		if seen[name] || seen == nil && slices.Contains(names, name) {
+			continue
+		}
+		name = strings.Clone(name)
+		names = append(names, name)
+		if seen == nil && len(names) > few {
+			seen = make(map[string]bool)
+			for _, n := range names {
+				seen[n] = true
+			}
+		}
+		if seen != nil {
+			seen[name] = true
 		}
 	}
 	return names, nil
