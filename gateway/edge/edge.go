@@ -93,6 +93,7 @@ type Edge struct {
 	refusals  *sampled.Log // by HandshakeFailure
 	engine    *nbio.Engine
 	listeners []*listener
+	turns     []turns // by poller, and each one's own
 
 	settings    atomic.Pointer[Settings]
 	connections atomic.Int64 // accepted and not yet closed
@@ -160,6 +161,10 @@ func New(o Options) (*Edge, error) {
 		EpollMod:       nbio.EPOLLLT,
 		BodyAllocator:  pool.Allocator{},
 	})
+	e.turns = make([]turns, o.Pollers)
+	for i := range e.turns {
+		e.turns[i].pollers = o.Pollers
+	}
 	e.engine.OnOpen(e.onOpen)
 	e.engine.OnRead(e.onRead)
 	e.engine.OnClose(e.onClose)

@@ -18,15 +18,6 @@ import (
 // whatever the peer sent before it left has to be read now.
 const maxReads = 256
 
-// How long a poller stays with one connection whose socket is full each time it
-// looks, while others wait: messages that are small, or compressed to be slow,
-// take milliseconds for one buffer, and 256 of them took 3.7 s. Whoever has left
-// gets more, once: what it does not come to is lost with the connection.
-const (
-	turnTime = 5 * time.Millisecond
-	lastTurn = 100 * time.Millisecond
-)
-
 // onRead is called on the poller's goroutine for a readable connection. nbio's
 // own read loop would stop after three reads, and read through the scheduler.
 //
@@ -50,9 +41,10 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 	defer e.guard(c, nil)
 	buf := e.engine.PollerBuffer(nc)
 	published := false
+	share := e.turns[nc.Hash()%len(e.turns)].next(nc.Hash())
 	var began time.Time // when the first full buffer had been handled
 	for range maxReads {
-		room := len(buf)
+		room := min(len(buf), share)
 		if t != nil {
 			if room = t.room(room); room == 0 {
 				runtime.Gosched() // its goroutine has to catch up; the event comes again
@@ -104,17 +96,23 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 		if n < room && errno != syscall.EINTR {
 			break
 		}
+		var spent time.Duration
 		if began.IsZero() {
 			began = time.Now()
-		} else if spent := time.Since(began); spent > turnTime {
-			if !left(nc) {
-				break // the event comes again, after the others'
-			}
-			if spent > lastTurn {
-				_ = nc.CloseWithError(io.EOF)
-				break
-			}
+		} else {
+			spent = time.Since(began)
 		}
+		if share -= max(n, 0); share > 0 && spent <= turnTime {
+			continue
+		}
+		if !left(nc) {
+			break // the event comes again, after the others'
+		}
+		if spent > lastTurn {
+			_ = nc.CloseWithError(io.EOF)
+			break
+		}
+		share = len(buf)
 	}
 	if published {
 		// The next thing this goroutine does is to block in epoll_wait, and
