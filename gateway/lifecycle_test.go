@@ -234,7 +234,7 @@ func TestMemoryIsReleased(t *testing.T) {
 	n := start(t, cfg)
 	c := n.dial(ctx, t, "/")
 	for i := range 50 {
-		n.metrics.Edge().Accepted.Add(storm)
+		n.metrics.Edge().Accepted.Add(manyAccepts)
 		say(ctx, t, c, fmt.Sprint(i))
 		expect(ctx, t, c, fmt.Sprint(i))
 		time.Sleep(5 * time.Millisecond) // a release comes after 20 ms without a connect

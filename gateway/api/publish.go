@@ -87,6 +87,9 @@ func (d delivery) answer() (any, *problem) {
 			return nil, fail(unconfirmed, "the other nodes did not confirm the message in time; it may have been published")
 		}
 	}
+	if errors.Is(o.err, hub.ErrDown) {
+		return nil, fail(fleetDown, "the broker cannot take the message now; nothing was published")
+	}
 	if o.err != nil {
 		return nil, fail(unconfirmed, "the message was not confirmed, and may have been published: %v", o.err)
 	}

@@ -12,25 +12,36 @@ const maxKey = 4096
 
 // adminKey reads the key's file, and checks the key wherever it came from.
 func (l *loader) adminKey(c *Config) {
-	if c.Admin.APIKeyFile != "" {
-		if !c.Admin.APIKey.IsZero() {
-			l.check(false, "admin.api_key_file", "admin.api_key and admin.api_key_file are both set: keep one of them", "admin.api_key")
-			return
-		}
-		text, err := readKey(c.Admin.APIKeyFile)
-		if err != nil {
-			l.check(false, "admin.api_key_file", show(c.Admin.APIKeyFile)+" "+err.Error())
-			return
-		}
-		c.Admin.APIKey = NewSecret(text)
-		l.private("admin.api_key_file", c.Admin.APIKeyFile)
-	} else if !c.Admin.APIKey.IsZero() {
-		l.literal("admin.api_key", "admin.api_key_file")
+	if !l.secret(&c.Admin.APIKey, c.Admin.APIKeyFile, "admin.api_key") {
+		return
 	}
 	key := c.Admin.APIKey.Reveal()
 	l.check(key != Redacted, "admin.api_key", "is what stands for a key in printed configurations, not a key")
 	l.check(strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0,
 		"admin.api_key", "the key must be printable ASCII without spaces: it is sent in a header", "admin.api_key_file")
+}
+
+// secret takes the value of a secret's key from its file, if there is one, whose
+// key has the same name and _file. False: it is wrong, and that is reported.
+func (l *loader) secret(s *Secret, file, key string) bool {
+	fileKey := key + "_file"
+	switch {
+	case file == "" && !s.IsZero():
+		l.literal(key, fileKey)
+	case file == "":
+	case !s.IsZero():
+		l.check(false, fileKey, key+" and "+fileKey+" are both set: keep one of them", key)
+		return false
+	default:
+		text, err := readKey(file)
+		if err != nil {
+			l.check(false, fileKey, show(file)+" "+err.Error())
+			return false
+		}
+		*s = NewSecret(text)
+		l.private(fileKey, file)
+	}
+	return true
 }
 
 // readKey returns the content of a file without white space around it.

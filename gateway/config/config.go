@@ -19,6 +19,8 @@ type Config struct {
 	Engine Engine `yaml:"engine"`
 	// The broadcast engine.
 	Hub Hub `yaml:"hub"`
+	// What carries messages between the nodes of a fleet.
+	Broker Broker `yaml:"broker"`
 	// Options by class of channel. The first match decides, so the last one is "*".
 	Namespaces []Namespace `yaml:"namespaces" reload:"live"`
 	// Who may connect, and what they may do. On as soon as there is a key: then every endpoint asks
@@ -45,6 +47,9 @@ type Listener struct {
 	ReusePort bool `yaml:"reuse_port"`
 	// Connections that may wait to be accepted, 1 to 65535. The kernel caps it at net.core.somaxconn.
 	Backlog int `yaml:"backlog"`
+	// Bytes that the kernel takes for a client that does not read them, 16KiB to 16MiB (it may double that); what is more waits in
+	// the node, within its limits. 0 = the kernel decides, up to net.ipv4.tcp_wmem: 4MiB for each client.
+	SendBuffer Size `yaml:"send_buffer"`
 	// TLS. Without certificates clients connect in the clear.
 	TLS TLS `yaml:"tls"`
 	// The hosts that clients may ask for: example.com (any port), example.com:8443, *.example.com (any subdomain).
@@ -190,8 +195,8 @@ type Engine struct {
 	// The Go runtime's soft memory limit, at least 16MiB. 0 = GOMEMLIMIT, else nine tenths
 	// of the cgroup's limit, else none.
 	MemoryLimit Size `yaml:"memory_limit"`
-	// After this long without a new connection, memory left over from a storm of
-	// connects is given back to the system. 0 = off.
+	// How often a look is taken whether a storm of connects is over: then the memory
+	// that it left behind is given back to the system. 0 = never.
 	IdleRelease Duration `yaml:"idle_release"`
 	// How late the kernel may be with this process's timers, at most 100ms. It keeps Go's monitor
 	// thread from preempting a busy sender every 20us; to set it, serve executes itself once more. 0 = the system's 50us.
@@ -209,6 +214,91 @@ type Hub struct {
 	BatchBytes Size `yaml:"batch_bytes"`
 	// Subscribers served in a row before a shard looks at its inbox again, 1 to 1000000.
 	Slice int `yaml:"slice"`
+}
+
+// Broker is what carries messages between the nodes of a fleet.
+type Broker struct {
+	// memory (a node alone), nats, or redis.
+	Type BrokerType `yaml:"type"`
+	// The name of this node, unique in its fleet: 1 to 64 characters of A-Z a-z 0-9 _ -. Empty = the host's
+	// name and a few random characters.
+	Node string `yaml:"node"`
+	// What all subjects, streams and keys of the fleet begin with: 1 to 32 characters of A-Z a-z 0-9 _ -. Two fleets on one broker need two.
+	Prefix string `yaml:"prefix"`
+	// How long a node stays subscribed to a channel after its last subscriber here has left, at most 10m.
+	Linger Duration `yaml:"linger"`
+	// What becomes of messages on channels without a history while the link to the broker is down: refuse (publishers are
+	// told so), or local (this node's subscribers get them, the others never). Histories always refuse.
+	WhenDown WhenDown `yaml:"when_down"`
+	// May backends publish bare messages straight to the broker? Without it they need a line in front, "sluice/1" and a
+	// newline, and others are dropped.
+	Bare bool `yaml:"bare"`
+	// Messages on their way to the broker, 64KiB to 1GiB; above it publishers are told "busy".
+	QueueBytes Size `yaml:"queue_bytes"`
+
+	// nats: run a NATS server inside this process. Nodes with the same cluster make one NATS cluster.
+	Embedded bool `yaml:"embedded"`
+	// nats, embedded: how the nodes find each other. Without cluster.listen the node stands alone.
+	Cluster Cluster `yaml:"cluster"`
+	// nats, embedded: host:port where backends may publish with NATS clients, who give the user and password below. Empty = nowhere.
+	ClientListen string `yaml:"client_listen"`
+	// nats, embedded: directory for histories, this node's own. Empty = they are kept in memory.
+	StoreDir string `yaml:"store_dir"`
+	// nats: copies of each history in the cluster, 1 to 5. 0 = 3 where the cluster has three nodes, else 1.
+	Replicas int `yaml:"replicas"`
+	// nats, not embedded: servers, nats://host:4222 or tls://host:4222.
+	URL []string `yaml:"url"`
+	// nats: a file with credentials (JWT and seed).
+	CredentialsFile string `yaml:"credentials_file"`
+	// nats: a file with the seed of an nkey.
+	NKeyFile string `yaml:"nkey_file"`
+
+	// redis: servers, host:port. One; the first ones of a cluster; or the sentinels.
+	Address []string `yaml:"address"`
+	// redis: the servers are a Redis Cluster, and messages go by sharded pub/sub.
+	RedisCluster bool `yaml:"redis_cluster"`
+	// redis: the name of the master that the sentinels watch. Empty = no sentinels.
+	SentinelMaster string `yaml:"sentinel_master"`
+	// redis: the number of the database, 0 to 15.
+	DB int `yaml:"db"`
+
+	// Who this node is to the broker. Empty = no user.
+	User string `yaml:"user"`
+	// And its password.
+	Password Secret `yaml:"password"`
+	// A file whose content, without white space around it, is the password. Instead of password.
+	PasswordFile string `yaml:"password_file"`
+	// TLS to the broker. For an embedded NATS it is that of the routes between the nodes.
+	TLS BrokerTLS `yaml:"tls"`
+}
+
+// Cluster is how nodes with an embedded NATS find each other.
+type Cluster struct {
+	// The same on all nodes: 1 to 32 characters of A-Z a-z 0-9 _ -.
+	Name string `yaml:"name"`
+	// host:port for the other nodes. Off loopback it needs a secret or TLS. Empty = no cluster.
+	Listen string `yaml:"listen"`
+	// host:port by which the others reach it, where that is another. Empty = as it listens.
+	Advertise string `yaml:"advertise"`
+	// Other nodes, host:port; one that is up is enough to find all. This node's own may be among them. The first start of a fleet with
+	// histories counts them: name all nodes.
+	Routes []string `yaml:"routes"`
+	// What nodes prove to each other that they belong to the fleet with. The same on all.
+	Secret Secret `yaml:"secret"`
+	// A file whose content, without white space around it, is the secret. Instead of secret.
+	SecretFile string `yaml:"secret_file"`
+}
+
+// BrokerTLS is TLS to a broker. Certificates are always verified.
+type BrokerTLS struct {
+	// For servers that begin with TLS. NATS URLs with tls:// say it themselves.
+	Enabled bool `yaml:"enabled"`
+	// PEM file with the authorities that sign the other side's certificates. Empty = the system's.
+	CAFile string `yaml:"ca_file"`
+	// PEM file with the certificate that this node shows, where it has to.
+	CertFile string `yaml:"cert_file"`
+	// PEM file with its key.
+	KeyFile string `yaml:"key_file"`
 }
 
 // Namespace is a class of channels and its options.

@@ -25,6 +25,16 @@ func Default() *Config {
 			BatchBytes: 64 * KiB,
 			Slice:      1000,
 		},
+		Broker: Broker{
+			Type:       MemoryBroker,
+			Prefix:     "sluice",
+			Linger:     Duration(5 * time.Second),
+			WhenDown:   RefuseWhenDown,
+			QueueBytes: 64 * MiB,
+			Cluster:    Cluster{Name: "sluice", Routes: []string{}},
+			URL:        []string{},
+			Address:    []string{},
+		},
 		Namespaces: []Namespace{ns},
 		Auth: Auth{
 			Keys:                []Key{},

@@ -13,6 +13,31 @@ const Raw Protocol = "raw"
 
 func (Protocol) choices() []string { return []string{string(Raw)} }
 
+// BrokerType is what carries messages between nodes.
+type BrokerType string
+
+// The brokers.
+const (
+	MemoryBroker BrokerType = "memory"
+	NATSBroker   BrokerType = "nats"
+	RedisBroker  BrokerType = "redis"
+)
+
+func (BrokerType) choices() []string {
+	return []string{string(MemoryBroker), string(NATSBroker), string(RedisBroker)}
+}
+
+// WhenDown is what becomes of messages while the broker cannot be reached.
+type WhenDown string
+
+// What may become of them.
+const (
+	RefuseWhenDown WhenDown = "refuse"
+	LocalWhenDown  WhenDown = "local"
+)
+
+func (WhenDown) choices() []string { return []string{string(RefuseWhenDown), string(LocalWhenDown)} }
+
 // SlowConsumer is what happens to a subscriber whose queue is full.
 type SlowConsumer string
 

@@ -66,6 +66,7 @@ func (l *loader) validate() {
 	l.admin(c)
 	l.namespaces(c)
 	l.auth(c)
+	l.broker(&c.Broker)
 
 	between(l, "engine.pollers", c.Engine.Pollers, 0, 1024)
 	between(l, "engine.read_buffer", c.Engine.ReadBuffer, KiB, 16*MiB)

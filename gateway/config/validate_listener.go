@@ -31,6 +31,7 @@ func (l *loader) listeners(c *Config) {
 			}
 		}
 		between(l, join(key, "backlog"), n.Backlog, 1, 65535)
+		zeroOr(l, join(key, "send_buffer"), n.SendBuffer, 16*KiB, 16*MiB)
 		for j, host := range n.Hosts {
 			name, wild := strings.CutPrefix(host, "*.")
 			l.check(isHostAndPort(name) && (!wild || strings.Contains(name, ".")), item(join(key, "hosts"), j),

@@ -75,7 +75,7 @@ func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
 	}
 	raw, err := socket.SyscallConn()
 	if err == nil {
-		err = prepare(raw, o.Backlog)
+		err = prepare(raw, o)
 	}
 	if err != nil {
 		_ = socket.Close()
@@ -86,13 +86,16 @@ func listen(ctx context.Context, e *Edge, o *Listener) (*listener, error) {
 }
 
 // prepare sets the length of the accept queue (listen(2) may be called again),
-// and TCP_NODELAY, which accepted sockets inherit.
-func prepare(raw syscall.RawConn, backlog int) error {
+// and what accepted sockets inherit: TCP_NODELAY and SO_SNDBUF.
+func prepare(raw syscall.RawConn, o *Listener) error {
 	var err error
 	cerr := raw.Control(func(fd uintptr) {
 		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-		if backlog > 0 {
-			err = errors.Join(err, syscall.Listen(int(fd), backlog))
+		if o.SendBuffer > 0 {
+			err = errors.Join(err, syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, o.SendBuffer))
+		}
+		if o.Backlog > 0 {
+			err = errors.Join(err, syscall.Listen(int(fd), o.Backlog))
 		}
 	})
 	return errors.Join(cerr, err)
@@ -290,7 +293,7 @@ func (l *listener) connection(nc *nbio.Conn) (c *conn, session any) {
 		op.outer = t
 		op.stage.Store(stageTLS)
 		// A request may come right behind the handshake.
-		t.relay.Store(newRelay(l.secure.maxHello + max(0, l.edge.settings.Load().HeaderBytes-8<<10)))
+		t.relay.Store(newRelay(l.secure.maxHello+max(0, l.edge.settings.Load().HeaderBytes-8<<10), l.edge.computing))
 		c, session = &t.conn, t
 	case len(l.proxies)+len(l.trusted) > 0:
 		d := &distantConn{conn: conn{nc: nc, opening: op}}

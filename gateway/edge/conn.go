@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/lesismal/nbio"
+	"golang.org/x/sys/unix"
 
 	"sluice/gateway/session"
 )
@@ -86,8 +87,29 @@ func (c *conn) Finish() {
 // Abort implements hub.Conn.
 func (c *conn) Abort() {
 	c.nc.Lock()
+	c.reset()
 	c.shutdown(syscall.SHUT_RDWR)
 	c.nc.Unlock()
+}
+
+// end closes without a word more; what was sent still arrives.
+func (c *conn) end() {
+	c.nc.Lock()
+	c.shutdown(syscall.SHUT_RDWR)
+	c.nc.Unlock()
+}
+
+// reset has the socket's close forget what its peer does not take, and tell it so
+// (RST): else the kernel would keep that, and try for minutes. The connection's
+// lock is held.
+func (c *conn) reset() {
+	if closed, _ := c.nc.IsClosed(); closed {
+		return
+	}
+	fd := c.nc.Hash()
+	if n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil && n > 0 {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
 }
 
 // shutdown shuts the socket down, unless it is closed. The connection's lock is held.

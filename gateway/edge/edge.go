@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -56,7 +57,10 @@ type Listener struct {
 	Address   string
 	ReusePort bool
 	Backlog   int
-	Endpoints []*Endpoint
+	// SendBuffer is what the kernel takes for a client that does not read, in
+	// bytes; 0: as much as it likes.
+	SendBuffer int
+	Endpoints  []*Endpoint
 	// TLS is spoken on the listener; nil for plain connections.
 	TLS *TLS
 	// ProxyFrom are the proxies that begin each connection with a PROXY protocol
@@ -112,6 +116,7 @@ type Edge struct {
 	buffers   buffers
 	plain     [][]byte // each poller's buffer of plaintext
 	mailboxes []*mailbox
+	computing chan struct{}  // a place for each handshake that computes
 	tlsWork   sync.WaitGroup // handshakes
 
 	// Guarded by lifecycle, which Start and Stop hold.
@@ -142,6 +147,7 @@ func New(o Options) (*Edge, error) {
 	e.settings.Store(&o.Settings)
 	if slices.ContainsFunc(o.Listeners, func(l Listener) bool { return l.TLS != nil }) {
 		e.prepareTLS()
+		e.computing = make(chan struct{}, runtime.GOMAXPROCS(0))
 	}
 	for i := range o.Listeners {
 		l, err := listen(context.Background(), e, &o.Listeners[i])

@@ -219,6 +219,19 @@ func TestKeepAliveIsOff(t *testing.T) {
 	}
 }
 
+// L5: what the kernel takes for a client that does not read has a bound of its own.
+func TestSendBuffer(t *testing.T) {
+	const bytes = 32 << 10
+	r := newRig()
+	r.options.Listeners[0].SendBuffer = bytes
+	r.start(t)
+	r.dial(t)
+	nc := r.conns(t, 1)[0].nc
+	if n, err := syscall.GetsockoptInt(nc.Hash(), syscall.SOL_SOCKET, syscall.SO_SNDBUF); err != nil || n != 2*bytes { // socket(7): it is doubled
+		t.Errorf("SO_SNDBUF is %d, %v, not twice %d", n, err, bytes)
+	}
+}
+
 // nbio.Conn holds no addresses (160 bytes a connection); who is there is asked from
 // the kernel, also on a listener for IPv4 and IPv6 together.
 func TestRemoteAddr(t *testing.T) {

@@ -40,8 +40,8 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 	}
 	defer e.guard(c, nil)
 	buf := e.engine.PollerBuffer(nc)
+	share, yield := e.turns[nc.Hash()%len(e.turns)].next(nc.Hash())
 	published := false
-	share := e.turns[nc.Hash()%len(e.turns)].next(nc.Hash())
 	var began time.Time // when the first full buffer had been handled
 	for range maxReads {
 		room := min(len(buf), share)
@@ -74,6 +74,9 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 			// flood of it must not keep others from what they get.
 			runtime.Gosched()
 			if c.Deaf() {
+				nc.Lock()
+				c.reset()
+				nc.Unlock()
 				_ = nc.CloseWithError(io.EOF)
 			}
 			break
@@ -114,7 +117,7 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 		}
 		share = len(buf)
 	}
-	if published {
+	if published || yield {
 		// The next thing this goroutine does is to block in epoll_wait, and
 		// its processor would go with it until the runtime takes it back,
 		// 20 us to 10 ms later: let the shards have it first.

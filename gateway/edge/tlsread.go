@@ -47,14 +47,14 @@ func (t *tlsConn) room(n int) int {
 // together, so that both lie inside crypto/tls and no event will ever tell. It
 // must not close: other events of this round may be for the same descriptor.
 func (t *tlsConn) resume(e *Edge) {
-	defer e.guard(&t.conn, t.Abort)
+	defer e.guard(&t.conn, t.end)
 	if r := t.relay.Load(); r != nil && !r.isHanded() {
 		t.takePlain(e, r)
 		return
 	}
 	published, end := t.cipher(e, nil)
 	if end {
-		t.Abort()
+		t.end()
 	}
 	_ = published // the poller is at the end of a round, not about to block
 }
@@ -110,7 +110,7 @@ func (t *tlsConn) takePlain(e *Edge, r *relay) {
 		if t.opening == nil && t.Attached() {
 			t.Release()
 		}
-		t.Abort()
+		t.end()
 		return
 	}
 	r.consumed <- struct{}{}
@@ -161,6 +161,8 @@ func (e *Edge) handshakeTLS(t *tlsConn, op *opening) {
 				e.serve(next)
 			}
 		}()
+		r.compute()
+		defer r.pause()
 		t.tls = tls.Server((*wire)(t), s.config.Load())
 		if err := t.tls.Handshake(); err != nil {
 			e.failTLS(t, reasonTLS(err))

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"io"
+	"runtime"
 	"sync"
 )
 
@@ -10,6 +11,7 @@ import (
 type relay struct {
 	// Static.
 	most     int           // bytes that may come before the handshake is complete
+	work     chan struct{} // a place for each handshake that computes, see compute
 	wake     chan struct{} // to the goroutine: look again
 	consumed chan struct{} // to the goroutine: plain was taken
 
@@ -25,8 +27,8 @@ type relay struct {
 	final    bool // plain is the last; the goroutine is at its end
 }
 
-func newRelay(most int) *relay {
-	return &relay{most: most, wake: make(chan struct{}, 1), consumed: make(chan struct{}, 1)}
+func newRelay(most int, work chan struct{}) *relay {
+	return &relay{most: most, work: work, wake: make(chan struct{}, 1), consumed: make(chan struct{}, 1)}
 }
 
 // maxRelayed is how much ciphertext may wait for a goroutine, once its handshake is complete.
@@ -95,14 +97,32 @@ func (r *relay) read(p []byte) (int, error) {
 			r.mu.Unlock()
 			return n, nil
 		}
-		ended := r.ended
+		ended, complete := r.ended, r.complete
 		r.mu.Unlock()
 		if ended {
 			return 0, io.EOF
 		}
+		if complete {
+			<-r.wake
+			continue
+		}
+		r.pause()
 		<-r.wake
+		r.compute()
 	}
 }
+
+// compute waits for a place among those that compute: as many as there are
+// processors. Without that, a flood of handshakes would take turns at their
+// signatures while what is to be delivered waits; and whoever gets a place
+// goes behind all that is ready to run.
+func (r *relay) compute() {
+	r.work <- struct{}{}
+	runtime.Gosched()
+}
+
+// pause gives the place back.
+func (r *relay) pause() { <-r.work }
 
 // end says that no more bytes come. Any goroutine may call it.
 func (r *relay) end() {

@@ -19,6 +19,10 @@ const (
 	leastBytes = 4 << 10
 )
 
+// yieldEvery is after how many connections of a round a poller lets others run:
+// requests that are refused take it 50 us each, and it may have a thousand at hand.
+const yieldEvery = 16
+
 // turns are the rounds of one poller, and its own: epoll hands out the sockets
 // that are ready one after the other, and a round is over when one comes again.
 type turns struct {
@@ -32,8 +36,9 @@ type turns struct {
 	_ [64]byte // other pollers' are elsewhere
 }
 
-// next is how many bytes the connection with this descriptor may have read now.
-func (t *turns) next(fd int) (bytes int) {
+// next is how many bytes the connection with this descriptor may have read now,
+// and whether the poller lets others run afterwards.
+func (t *turns) next(fd int) (bytes int, yield bool) {
 	i := fd / t.pollers
 	if i >= len(t.marks) {
 		t.marks = append(t.marks, make([]uint16, i+1-len(t.marks))...)
@@ -44,5 +49,5 @@ func (t *turns) next(fd int) (bytes int) {
 	}
 	t.marks[i] = t.round
 	t.served++
-	return max(leastBytes, roundBytes/max(t.ready, t.served))
+	return max(leastBytes, roundBytes/max(t.ready, t.served)), t.served%yieldEvery == 0
 }

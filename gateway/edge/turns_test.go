@@ -8,7 +8,10 @@ func TestRoundIsShared(t *testing.T) {
 	turns := turns{pollers: pollers}
 	round := func(connections int) (all, least int) {
 		for i := range connections {
-			n := turns.next(10 + i*pollers)
+			n, yield := turns.next(10 + i*pollers)
+			if yield != ((i+1)%yieldEvery == 0) {
+				t.Errorf("after %d of a round, yield is %v", i+1, yield)
+			}
 			if all += n; i == 0 || n < least {
 				least = n
 			}

@@ -121,6 +121,7 @@ func (r *run) config() *config.Config {
 	cfg.Keepalive.PingInterval = config.Duration(time.Second)
 	cfg.Keepalive.Timeout = config.Duration(7 * time.Second)
 	cfg.Listeners[0].Endpoints[0].Page = "interop"
+	cfg.Listeners[0].Endpoints[0].Compression.Enabled = r.cell.deflate
 	if r.cell.tls {
 		cfg.Listeners[0].TLS.Certificates = []config.Certificate{{CertFile: r.files.certificate, KeyFile: r.files.key}}
 	}
@@ -247,10 +248,20 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
+// largeBytes is what the client's two large messages come to, uncompressed.
+const largeBytes = 2 << 20
+
 // judge asks what the node saw: main, own and silent left politely, kick was
-// sent away; nothing was dropped, and nobody panicked.
+// sent away; nothing was dropped, and nobody panicked. And whether it compressed
+// messages, and read fewer bytes than they have.
 func (r *run) judge(t *testing.T) {
 	t.Helper()
+	out, in := sum(r.counts("sluice_hub_compressed_frames_total")), sum(r.counts("sluice_edge_read_bytes_total"))
+	if (out > 0) == r.compressed() && (in < largeBytes) == r.compressed() {
+		defer func() { r.passed = append(r.passed, stepCompression) }()
+	} else {
+		t.Errorf("the node compressed %d messages, and read %d bytes", out, in)
+	}
 	closes, drops, panics := r.closes(), r.counts("sluice_hub_dropped_messages_total"), sum(r.counts("sluice_node_panics_total"))
 	if len(closes) == 2 && closes["client"] == 3 && closes["api"] == 1 && len(drops) == 0 && panics == 0 {
 		r.passed = append(r.passed, stepNode)

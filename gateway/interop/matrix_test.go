@@ -33,22 +33,27 @@ func (c cell) String() string {
 	return transport + ", " + compression
 }
 
-// cells are the columns. Those with deflate follow when endpoints can compress.
+// cells are the columns.
 func cells() []cell {
-	return []cell{{false, false}, {true, false}}
+	return []cell{{false, false}, {true, false}, {false, true}, {true, true}}
 }
 
 // steps are what clients/README.md says, in its order; then what the node says about it.
 func steps() []string {
 	return []string{
 		"open", "text", "binary", "empty", "large", "fragments", "ping", "order", "publish", "close", "close_own", "disconnect",
-		"silent", "pinged", "drain", stepNode,
+		"silent", "pinged", "drain", stepNode, stepCompression,
 	}
 }
 
-// stepNode is what the node says about a run: it saw the closes for what they
-// were, and dropped nothing.
-const stepNode = "node"
+// What the node says about a run.
+const (
+	// It saw the closes for what they were, and dropped nothing.
+	stepNode = "node"
+	// Messages were compressed, in both directions, if the client and the node
+	// agreed on that, and else none.
+	stepCompression = "compression"
+)
 
 // A score is what came of a client in a cell.
 type score struct{ passed, due int }
@@ -72,7 +77,8 @@ func (b *scoreboard) set(client string, c cell, s score) {
 }
 
 // TestMatrix: the clients that platforms use, each from its own registry, do
-// and see what clients/README.md says, over plain connections and TLS (W1, W2).
+// and see what clients/README.md says, over plain connections and TLS, with
+// compression and without (W1, W2, W6).
 func TestMatrix(t *testing.T) {
 	chosen := choose(t)
 	prepare(t, chosen)

@@ -69,3 +69,16 @@ func TestRFCWithNpm(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWindowsWithNpm: W6, every window of RFC 7692 section 7.1.2, in both directions, and
+// no context takeover, asked for by npm's ws and used.
+func TestWindowsWithNpm(t *testing.T) {
+	n := echo(t)
+	cmd := exec.CommandContext(within(t), "node", "windows.mjs", n.ws)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -41,6 +41,14 @@ type names struct {
 	panics            *prometheus.Desc
 	guardSteps        *prometheus.Desc
 	guardUsed         *prometheus.Desc
+	brokerUp          *prometheus.Desc
+	brokerChannels    *prometheus.Desc
+	brokerMessages    *prometheus.Desc
+	brokerRefused     *prometheus.Desc
+	brokerMalformed   *prometheus.Desc
+	brokerDowns       *prometheus.Desc
+	brokerLosses      *prometheus.Desc
+	brokerFetches     *prometheus.Desc
 	anon              *prometheus.Desc
 	info              *prometheus.Desc
 }
@@ -83,6 +91,14 @@ func newNames() names {
 		channels:          d("hub_channels", "Channels with at least one subscriber."),
 		guardSteps:        d("guard_steps_total", "How often the memory guard came to a step (guard.*). Each shed_queues and shed_newest closed clients.", "step"),
 		guardUsed:         d("guard_used_ratio", "Memory in use, without garbage, as a part of the memory limit, when the guard last looked. Absent without a limit."),
+		brokerUp:          d("broker_up", "1: the link to the broker is up. Absent on a node alone, as are all broker_ metrics."),
+		brokerChannels:    d("broker_channels", "Channels that this node is subscribed to at the broker, or is about to be."),
+		brokerMessages:    d("broker_messages_total", "Messages to and from the other nodes.", "direction"),
+		brokerRefused:     d("broker_refused_messages_total", "Publications that were refused or not confirmed, because the link was down or its queue full."),
+		brokerMalformed:   d("broker_malformed_messages_total", "Messages from the broker that are none of this fleet's, and were dropped (see broker.bare)."),
+		brokerDowns:       d("broker_link_losses_total", "Times that the link to the broker was lost."),
+		brokerLosses:      d("broker_slow_node_losses_total", "Times that the broker dropped messages for this node, which did not take them fast enough. Each is repaired from histories, or told as a gap."),
+		brokerFetches:     d("broker_history_reads_total", "Reads of histories from the broker, by whether they succeeded.", "result"),
 		panics:            d("node_panics_total", "Handlers that panicked. Each cost one connection or one API call; each is a defect to report."),
 		anon:              d("node_anonymous_memory_bytes", "Anonymous resident memory: what the process itself needs, without mapped files. Absent where the system does not tell."),
 		info:              d("node_info", "Always 1; the labels say what runs.", "version"),
@@ -101,6 +117,7 @@ func (n *names) ofSet() []*prometheus.Desc {
 func (n *names) ofNode() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed,
+		n.brokerUp, n.brokerChannels, n.brokerMessages, n.brokerRefused, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
 		n.anon, n.info,
 	}
 }

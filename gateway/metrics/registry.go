@@ -24,6 +24,22 @@ type Gauges struct {
 	KeySetAge time.Duration
 	// GuardUsed is the part of the memory limit that is in use; 0: there is no limit.
 	GuardUsed float64
+	// Broker is the state of the link to the other nodes; nil: this one is alone.
+	Broker *BrokerFigures
+}
+
+// BrokerFigures are those of the link to a fleet's broker, since the start.
+type BrokerFigures struct {
+	Up       bool
+	Channels int // that the node is subscribed to
+	// Messages by direction.
+	Sent, Received uint64
+	// Publications that were refused, and messages that were no message.
+	Refused, Malformed uint64
+	// Times that the link was lost, and that the broker dropped messages for it.
+	Downs, Losses uint64
+	// Reads of histories, and those of them that failed.
+	Fetches, Failed uint64
 }
 
 // TLSGauges are the figures of TLS of one moment.
@@ -100,10 +116,29 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 	if g.GuardUsed > 0 {
 		gauge(n.names.guardUsed, g.GuardUsed)
 	}
+	if g.Broker != nil {
+		n.broker(ch, g.Broker)
+	}
 	if anon, ok := AnonymousMemory(); ok {
 		gauge(n.names.anon, float64(anon))
 	}
 	gauge(n.names.info, 1, n.options.Version)
+}
+
+func (n *node) broker(ch chan<- prometheus.Metric, b *BrokerFigures) {
+	ch <- prometheus.MustNewConstMetric(n.names.brokerUp, prometheus.GaugeValue, truth(b.Up))
+	ch <- prometheus.MustNewConstMetric(n.names.brokerChannels, prometheus.GaugeValue, float64(b.Channels))
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	count(n.names.brokerMessages, b.Sent, "out")
+	count(n.names.brokerMessages, b.Received, "in")
+	count(n.names.brokerRefused, b.Refused)
+	count(n.names.brokerMalformed, b.Malformed)
+	count(n.names.brokerDowns, b.Downs)
+	count(n.names.brokerLosses, b.Losses)
+	count(n.names.brokerFetches, b.Fetches-b.Failed, "ok")
+	count(n.names.brokerFetches, b.Failed, "failed")
 }
 
 // truth is 1 or 0.
