@@ -2,10 +2,10 @@ package gateway
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"sluice/gateway/api"
+	"sluice/gateway/config"
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 	"sluice/gateway/ws"
@@ -13,7 +13,6 @@ import (
 
 // newAPI shows the node to the admin listener.
 func (g *Gateway) newAPI(o Options) *api.Server {
-	name, _ := os.Hostname()
 	return api.New(api.Options{
 		Hub: g.hub,
 		Disconnect: func(id hub.ID, code uint16, reason string) bool {
@@ -37,13 +36,20 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 		APIKey:       g.cfg.Admin.APIKey.Reveal(),
 		Pprof:        g.cfg.Admin.Pprof,
 		Version:      o.Version,
-		Node:         name,
+		Node:         g.node,
 		Started:      g.started,
 	})
 }
 
 // history returns a piece of a channel's past.
-func (g *Gateway) history(_ context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+func (g *Gateway) history(ctx context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+	if g.broker != nil {
+		limits := namespaces(g.config().Namespaces)(channel).History
+		if limits == nil {
+			return hub.Past{}, api.ErrNoHistory
+		}
+		return g.broker.History(ctx, channel, limits, since, limit)
+	}
 	past, ok := g.hub.History(channel, since, limit)
 	if !ok {
 		return past, api.ErrNoHistory
@@ -60,6 +66,8 @@ func (g *Gateway) readiness() (ready bool, why string) {
 		return false, "starting"
 	case g.full.Load():
 		return false, "memory"
+	case g.broker != nil && !g.broker.Up() && g.config().Broker.WhenDown == config.RefuseWhenDown:
+		return false, "broker"
 	default:
 		return true, ""
 	}
@@ -83,5 +91,6 @@ func (g *Gateway) gauges() metrics.Gauges {
 		QueuedBytes: st.QueuedBytes,
 		Channels:    st.Channels,
 		GuardUsed:   g.guard.share(),
+		Broker:      g.brokerFigures(),
 	}
 }

@@ -66,6 +66,11 @@ func layerTable() []layer {
 			"what carries publications between nodes knows what a publication is, and no engine",
 		},
 		{
+			[]string{gw + "/broker/natsbroker", gw + "/broker/redisbroker"},
+			[]string{gw + "/broker"},
+			"an engine knows the contract of a link, and no other engine",
+		},
+		{
 			[]string{gw + "/session"},
 			[]string{gw + "/hub", gw + "/ws", protocol, gw + "/auth", gw + "/metrics", internal},
 			"a session is one connection's life, whatever carries its bytes",

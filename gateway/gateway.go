@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/gateway/api"
+	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/edge"
 	"sluice/gateway/hub"
@@ -35,6 +36,8 @@ type Gateway struct {
 	// Static after New.
 	log        zerolog.Logger
 	started    time.Time
+	node       string         // its name in the fleet
+	broker     *broker.Broker // the way to the other nodes; nil: it is alone
 	metrics    *metrics.Set
 	hub        *hub.Hub
 	edge       *edge.Edge
@@ -80,6 +83,10 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.node = nodeName(&cfg.Broker)
+	if g.broker, err = g.newBroker(cfg, component(o.Log, "broker")); err != nil {
+		return nil, err
+	}
 	g.hub, err = hub.New(hub.Options{
 		Shards:     shards,
 		Inbox:      cfg.Hub.Inbox,
@@ -87,6 +94,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		Slice:      cfg.Hub.Slice,
 		Codecs:     dialects.Codecs(g.metrics.Edge()),
 		Settings:   hubSettings(cfg),
+		Broker:     hubBroker(g.broker),
 		Metrics:    g.metrics,
 		Log:        component(o.Log, "hub"),
 	})
@@ -98,7 +106,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
 		el := edge.Listener{
-			Address: l.Address, Hosts: l.Hosts, ReusePort: l.ReusePort, Backlog: l.Backlog, TLS: edgeTLS(&l.TLS),
+			Address: l.Address, Hosts: l.Hosts, ReusePort: l.ReusePort, Backlog: l.Backlog, SendBuffer: int(l.SendBuffer), TLS: edgeTLS(&l.TLS),
 			ProxyFrom: config.Prefixes(l.ProxyProtocol.From), TrustedProxies: config.Prefixes(l.TrustedProxies),
 		}
 		if l.ClientHeader == config.Forwarded {
@@ -198,7 +206,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	g.identities.fetchKeys(background, ctx, &wg)
-	if err := g.edge.Start(); err != nil {
+	err := g.startBroker()
+	if err == nil {
+		err = g.edge.Start()
+	}
+	if err != nil {
 		cancel()
 		wg.Wait()
 		return errors.Join(err, g.Stop())
@@ -213,7 +225,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.ready.Store(true)
 	g.log.Info().Strs("listen", g.Addresses()).Str("admin", g.AdminAddress()).Msg("ready")
 
-	var err error
 	select {
 	case <-ctx.Done():
 		err = g.drain()
@@ -271,6 +282,7 @@ func (g *Gateway) Stop() error {
 		if g.adminLn != nil {
 			_ = g.adminLn.Close()
 		}
+		g.stopErr = errors.Join(g.stopErr, g.closeBroker(ctx))
 		g.hub.Stop()
 	})
 	return g.stopErr

@@ -48,8 +48,8 @@ type Link interface {
 	// Unsubscribe takes that back. Messages may still arrive for a moment.
 	Unsubscribe(ctx context.Context, channels []string) error
 
-	// Publish sends m to the other nodes that are subscribed to the channel. m is
-	// copied or written before it returns. ErrDown, ErrBusy: nothing was sent.
+	// Publish sends m, which nobody changes any more, to the other nodes that are
+	// subscribed to the channel. ErrDown, ErrBusy: nothing was sent.
 	Publish(channel string, m []byte) error
 	// Flush returns when the engine has what was published before.
 	Flush(ctx context.Context) error
@@ -57,12 +57,13 @@ type Link interface {
 	// false: this engine cannot tell cheaply.
 	Nodes(channel string) (n int, known bool)
 
-	// Append stores m in the channel's history of the given class and sends it to
-	// all subscribed nodes, this one included. m is copied or written before it
-	// returns. If Append returns nil, done is called once, by any goroutine, when
-	// the engine has stored it or the outcome is an error; done must not block.
+	// Append stores m, which nobody changes any more, in the channel's history of
+	// the given class and sends it to all subscribed nodes, this one included. If
+	// Append returns nil, done is called once, by any goroutine, when the engine has
+	// stored it or the outcome is an error; done must not block.
 	Append(class Class, channel string, m []byte, done func(Position, error)) error
-	// Read returns what the history holds after a position, see Past.
+	// Read returns what the history holds after a position, at most limit messages;
+	// with no position, the newest of them. See Past.
 	Read(ctx context.Context, class Class, channel string, after Position, limit int) (Past, error)
 
 	// Send gives a control message to one node, or to all others ("").
@@ -77,7 +78,7 @@ type Receiver interface {
 	// Down: the connection was lost, or a first attempt failed. It is not called twice in a row.
 	Down(err error)
 	// Message came on a channel. For one that was appended, pos is its place and
-	// prev the offset of the channel's message before it (0: none); else both are zero.
+	// prev the offset of the channel's message before it (0: none is kept any more); else both are zero.
 	Message(channel string, m []byte, pos Position, prev uint64)
 	// Lost: the engine dropped messages for this link, on channels that nobody can name.
 	Lost()
@@ -116,7 +117,8 @@ type Past struct {
 	// there and has been dropped since, and when the engine cannot exclude it.
 	// With no position asked, it is true.
 	Complete bool
-	// More: limit cut Messages short; ask again after the last of them.
+	// More: limit cut Messages short; ask again after the last of them. With no
+	// position asked it is false: nothing newer is missing.
 	More bool
 }
 

@@ -39,7 +39,7 @@ type Receipt struct {
 // Delivery is a publication that the broker brought. The hub keeps its Payload.
 type Delivery struct {
 	Publication
-	// Prev is the offset of the channel's publication before it.
+	// Prev is the offset of the channel's publication before it; 0: none is kept any more.
 	Prev uint64
 	// At is when it was appended.
 	At time.Time
@@ -106,7 +106,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		return 0
 	case a.Position.Epoch == y.at.Epoch && a.Position.Offset <= y.at.Offset:
 		return 0 // it has been fetched already
-	case a.Position.Epoch != y.at.Epoch || a.Prev != y.at.Offset || h.full():
+	case a.Position.Epoch != y.at.Epoch || a.Prev != 0 && a.Prev != y.at.Offset || h.full():
 		r.fetching = true
 		r.held = append(r.held, *a)
 		h.broker.Fetch(ch.name, limits, y.at, false)

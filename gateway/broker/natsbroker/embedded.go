@@ -1,0 +1,244 @@
+package natsbroker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// embedded is the server inside this process.
+type embedded struct {
+	server *server.Server
+	size   int    // servers that the cluster has, as it was configured
+	temp   string // its directory; "" where it has one of its own
+
+	user, password string        // of those who connect, where nobody else may
+	healed         chan struct{} // a token: a server that had been gone is back
+	quit           chan struct{}
+	done           sync.WaitGroup
+}
+
+// clusterUser is who servers of a fleet are to each other.
+const clusterUser = "sluice"
+
+// readyTimeout is how long a server may take to listen.
+const readyTimeout = 10 * time.Second
+
+// startServer starts it, without waiting for the other nodes.
+func startServer(o *Options) (*embedded, error) {
+	c := o.Embedded
+	e := &embedded{size: 1, healed: make(chan struct{}, 1), quit: make(chan struct{})}
+	s := &server.Options{
+		ServerName: o.Node,
+		DontListen: c.ClientListen == "" && c.ClusterListen == "",
+		NoSigs:     true,
+		NoLog:      true,
+		JetStream:  true,
+		StoreDir:   c.StoreDir,
+		MaxPayload: int32(c.MaxPayload),
+		Username:   o.User,
+		Password:   o.Password,
+	}
+	var err error
+	switch {
+	case c.ClientListen != "":
+		if s.Host, s.Port, err = hostPort(c.ClientListen); err != nil {
+			return nil, err
+		}
+	case c.ClusterListen != "": // a server without a port for clients has none for routes, either
+		s.Host, s.Port = "127.0.0.1", server.RANDOM_PORT
+		e.user, e.password = "sluice", rand.Text()
+		s.Username, s.Password = e.user, e.password
+	}
+	if c.ClusterListen != "" {
+		if err := e.cluster(s, c); err != nil {
+			return nil, err
+		}
+	}
+	if c.StoreDir == "" { // JetStream keeps there what it knows of the cluster
+		if e.temp, err = os.MkdirTemp("", "sluice-nats-"); err != nil {
+			return nil, fmt.Errorf("natsbroker: %w", err)
+		}
+		s.StoreDir = e.temp
+	}
+	if e.server, err = server.NewServer(s); err != nil {
+		e.remove()
+		return nil, fmt.Errorf("natsbroker: embedded server: %w", err)
+	}
+	log := o.Log.With().Str("component", "nats").Logger()
+	e.server.SetLoggerV2(&serverLog{log: log}, false, false, false)
+	e.server.Start()
+	if !e.server.ReadyForConnections(readyTimeout) {
+		e.server.Shutdown()
+		e.remove()
+		return nil, fmt.Errorf("natsbroker: the embedded server did not start within %v: is %s or %s taken by another process?",
+			readyTimeout, c.ClusterListen, c.ClientListen)
+	}
+	if c.ClusterListen != "" {
+		e.done.Go(e.watch)
+	}
+	return e, nil
+}
+
+// cluster fills in how the servers find each other.
+func (e *embedded) cluster(s *server.Options, c *Embedded) (err error) {
+	l := &s.Cluster
+	l.Name, l.Advertise = c.ClusterName, c.Advertise
+	if l.Host, l.Port, err = hostPort(c.ClusterListen); err != nil {
+		return err
+	}
+	if c.Secret != "" {
+		l.Username, l.Password = clusterUser, c.Secret
+	}
+	if c.TLS != nil {
+		l.TLSConfig = c.TLS.Clone()
+		l.TLSConfig.ClientCAs = c.TLS.RootCAs
+		l.TLSConfig.ClientAuth = tls.RequireAndVerifyClientCert
+		l.TLSTimeout = dialTimeout.Seconds()
+	}
+	own := map[string]bool{c.ClusterListen: true, c.Advertise: true}
+	for _, r := range c.Routes {
+		u := &url.URL{Scheme: "nats-route", Host: r}
+		if c.Secret != "" {
+			u.User = url.UserPassword(clusterUser, c.Secret)
+		}
+		s.Routes = append(s.Routes, u)
+		if !own[r] {
+			e.size++
+		}
+	}
+	return nil
+}
+
+// stop ends the server.
+func (e *embedded) stop() {
+	close(e.quit)
+	e.done.Wait()
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+	e.remove()
+}
+
+func (e *embedded) remove() {
+	if e.temp != "" {
+		_ = os.RemoveAll(e.temp)
+	}
+}
+
+// watchPeriod is between two looks at who the other servers are.
+const watchPeriod = 250 * time.Millisecond
+
+// watch notices when a server comes back that had been gone: then messages may
+// have been lost between the two, and neither's clients have seen anything of
+// it. One that was started anew is another server, by its ID.
+func (e *embedded) watch() {
+	t := time.NewTicker(watchPeriod)
+	defer t.Stop()
+	here, gone := map[string]bool{}, map[string]bool{}
+	for {
+		select {
+		case <-e.quit:
+			return
+		case <-t.C:
+		}
+		now, err := e.others()
+		if err != nil {
+			continue
+		}
+		for id := range here {
+			if !now[id] {
+				gone[id] = true
+			}
+		}
+		for id := range now {
+			if gone[id] {
+				delete(gone, id)
+				select {
+				case e.healed <- struct{}{}:
+				default:
+				}
+			}
+		}
+		if len(gone) > maxGone {
+			clear(gone)
+		}
+		here = now
+	}
+}
+
+// maxGone bounds the servers that are remembered: those that were stopped never come back.
+const maxGone = 10_000
+
+// joinTimeout is how long a node of a fleet waits for another one before it
+// serves clients: the first one waits in vain.
+const joinTimeout = 3 * time.Second
+
+// join waits for a route to another server, if there are to be any.
+func (e *embedded) join(ctx context.Context) {
+	if e.size == 1 {
+		return
+	}
+	t := time.NewTicker(joinTimeout / 100)
+	defer t.Stop()
+	for end := time.Now().Add(joinTimeout); time.Now().Before(end); {
+		if others, err := e.others(); err == nil && len(others) > 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// others are the servers that this one has routes to.
+func (e *embedded) others() (map[string]bool, error) {
+	z, err := e.server.Routez(nil)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(z.Routes))
+	for _, r := range z.Routes {
+		ids[r.RemoteID] = true
+	}
+	return ids, nil
+}
+
+func hostPort(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("natsbroker: %w", err)
+	}
+	if port, err = strconv.Atoi(text); err != nil {
+		return "", 0, fmt.Errorf("natsbroker: %s: %w", address, errors.New("the port is not a number"))
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	return host, port, nil
+}
+
+// serverLog takes the server's log lines.
+type serverLog struct{ log zerolog.Logger }
+
+func (s *serverLog) Noticef(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
+func (s *serverLog) Warnf(format string, v ...any)   { s.log.Warn().Msgf(format, v...) }
+func (s *serverLog) Errorf(format string, v ...any)  { s.log.Error().Msgf(format, v...) }
+func (s *serverLog) Fatalf(format string, v ...any)  { s.log.Error().Msgf(format, v...) }
+func (s *serverLog) Debugf(format string, v ...any)  { s.log.Debug().Msgf(format, v...) }
+func (s *serverLog) Tracef(format string, v ...any)  { s.log.Trace().Msgf(format, v...) }

@@ -1,0 +1,264 @@
+package natsbroker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"sluice/gateway/broker"
+)
+
+// Read implements broker.Link. The leader of the stream says which message is the
+// channel's last one; the messages come from any replica, which may be behind, and
+// is asked again until it has that one; then the leader says what is gone by now.
+func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after broker.Position, limit int) (broker.Past, error) {
+	c, err := l.live()
+	if err != nil {
+		return broker.Past{}, err
+	}
+	epoch, err := c.class(of).ensured(ctx)
+	if err != nil {
+		return broker.Past{}, err
+	}
+	past, err := c.read(ctx, reading{
+		stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit,
+	}, after)
+	if err != nil {
+		return past, c.failure(err)
+	}
+	return past, nil
+}
+
+// reading is what is asked for.
+type reading struct {
+	stream, subject, epoch string
+	size, limit            int
+}
+
+// retryPause is between two looks at a replica that is behind.
+const retryPause = 20 * time.Millisecond
+
+func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past broker.Past, err error) {
+	for {
+		last, err := c.last(ctx, q)
+		if err != nil {
+			return past, err
+		}
+		from := uint64(1)
+		asked := after.Epoch == q.epoch
+		if asked && after.Offset > 0 {
+			from = after.Offset // itself, too: if it is there, nothing behind it is missing
+		}
+		list, more, err := c.get(ctx, q, from, asked)
+		if err != nil {
+			return past, err
+		}
+		info, err := c.info(ctx, q.stream, q.subject)
+		if err != nil {
+			return past, err
+		}
+		if epoch := epochOf(info.Created); epoch != q.epoch {
+			return past, fmt.Errorf("natsbroker: stream %s was made anew meanwhile", q.stream)
+		}
+		newest := uint64(0)
+		if len(list) > 0 {
+			newest = list[len(list)-1].Offset
+		}
+		behind := !more && newest < last && !(asked && last <= after.Offset)
+		if behind || len(list) == 0 && last == 0 && info.State.Subjects[q.subject] > 0 {
+			select {
+			case <-ctx.Done():
+				return past, ctx.Err()
+			case <-time.After(retryPause):
+			}
+			continue
+		}
+		return q.past(list, more, max(last, newest), info, after, asked), nil
+	}
+}
+
+// past says what list is of the history. Top is the channel's last offset, 0 if it has none.
+func (q *reading) past(list []broker.Stored, more bool, top uint64, info *streamInfo, after broker.Position, asked bool) (p broker.Past) {
+	s := &info.State
+	here := s.Subjects[q.subject]
+	floor := max(s.First, 1) - 1 // what has expired lies before it, or at it
+	if top == 0 {
+		top = s.Last
+	}
+	p.Top = broker.Position{Epoch: q.epoch, Offset: top}
+	p.More = more
+	if asked && after.Offset <= max(s.Last, top) {
+		itself := len(list) > 0 && list[0].Offset == after.Offset
+		if itself {
+			list = list[1:]
+		}
+		p.Messages = list
+		p.Top.Offset = max(top, after.Offset)
+		p.Complete = itself || floor <= after.Offset && here <= uint64(q.size)
+		p.Floor = after.Offset
+		if !p.Complete && len(list) > 0 {
+			p.Floor = list[0].Offset - 1
+		}
+		return p
+	}
+	p.Complete = after.Epoch == ""
+	if here > uint64(q.size) && len(list) > q.size {
+		floor = list[0].Offset // one more than anybody gets
+		list = list[1:]
+	}
+	if len(list) > q.limit {
+		list = list[len(list)-q.limit:]
+	}
+	if len(list) > 0 && here > uint64(len(list)) {
+		floor = list[0].Offset - 1
+	}
+	p.Floor = min(floor, top)
+	p.Messages = list
+	return p
+}
+
+// maxReadBytes bounds what one read takes from a replica at a time.
+const maxReadBytes = 8 << 20
+
+// get asks any replica for the channel's messages from an offset on. With asked,
+// for one more than the limit, as the first may be the one that was asked for;
+// else for all, of which it returns the newest.
+func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (list []broker.Stored, more bool, err error) {
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	batch := q.size + 1
+	if asked {
+		batch = min(q.limit, q.size) + 1
+	}
+	for {
+		left := batch - len(list)
+		if left <= 0 {
+			return list, true, nil
+		}
+		request, err := json.Marshal(getRequest{Sequence: from, Next: q.subject, Batch: left, MaxBytes: maxReadBytes})
+		if err != nil {
+			return nil, false, err
+		}
+		if err := c.nc.PublishRequest("$JS.API.DIRECT.GET."+q.stream, inbox, request); err != nil {
+			return nil, false, err
+		}
+		n, end, err := c.batch(ctx, sub, &list)
+		if err != nil {
+			return nil, false, err
+		}
+		if end || n == 0 {
+			return list, false, nil
+		}
+		from = list[len(list)-1].Offset + 1
+	}
+}
+
+// getRequest is JetStream's (ADR-31). Servers before 2.11 know no batch, and answer with one message.
+type getRequest struct {
+	Sequence uint64 `json:"seq,omitempty"`
+	Next     string `json:"next_by_subj,omitempty"`
+	Last     string `json:"last_by_subj,omitempty"`
+	Batch    int    `json:"batch,omitempty"`
+	MaxBytes int    `json:"max_bytes,omitempty"`
+}
+
+// batch reads one answer, of n messages. end: the channel has no more.
+func (c *conn) batch(ctx context.Context, sub *nats.Subscription, list *[]broker.Stored) (n int, end bool, err error) {
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return n, false, err
+		}
+		switch m.Header.Get("Status") {
+		case "":
+		case "204": // the end of the batch
+			return n, m.Header.Get(headerPending) == "0", nil
+		case "404":
+			return n, true, nil
+		case noResponders:
+			return n, false, errNoJetStream
+		default:
+			return n, false, fmt.Errorf("natsbroker: reading a history: %s %s", m.Header.Get("Status"), m.Header.Get("Description"))
+		}
+		offset, err := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
+		if err != nil {
+			return n, false, fmt.Errorf("natsbroker: a stored message has no offset: %w", err)
+		}
+		at, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerTime))
+		if err != nil {
+			return n, false, fmt.Errorf("natsbroker: a stored message has no time: %w", err)
+		}
+		*list = append(*list, broker.Stored{Position: broker.Position{Offset: offset}, Message: m.Data, At: at})
+		n++
+		if m.Header.Get(headerPending) == "" {
+			return n, false, nil
+		}
+	}
+}
+
+// last asks the leader for the offset of the channel's last message; 0: there is none.
+func (c *conn) last(ctx context.Context, q reading) (uint64, error) {
+	var answer struct {
+		Message struct {
+			Sequence uint64 `json:"seq"`
+		} `json:"message"`
+		Error *apiError `json:"error"`
+	}
+	err := c.ask(ctx, "$JS.API.STREAM.MSG.GET."+q.stream, getRequest{Last: q.subject}, &answer)
+	switch {
+	case err != nil:
+		return 0, err
+	case answer.Error != nil && answer.Error.Code == 404:
+		return 0, nil
+	case answer.Error != nil:
+		return 0, answer.Error
+	default:
+		return answer.Message.Sequence, nil
+	}
+}
+
+// streamInfo is what is of interest in a stream's state.
+type streamInfo struct {
+	Created time.Time `json:"created"`
+	State   struct {
+		First    uint64            `json:"first_seq"`
+		Last     uint64            `json:"last_seq"`
+		Subjects map[string]uint64 `json:"subjects"`
+	} `json:"state"`
+	Error *apiError `json:"error"`
+}
+
+// info asks the leader for the stream's state, and how many messages it has of a subject.
+func (c *conn) info(ctx context.Context, stream, subject string) (*streamInfo, error) {
+	var s streamInfo
+	request := struct {
+		Filter string `json:"subjects_filter,omitempty"`
+	}{subject}
+	if err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, request, &s); err != nil {
+		return nil, err
+	}
+	if s.Error != nil {
+		return nil, s.Error
+	}
+	return &s, nil
+}
+
+func (c *conn) ask(ctx context.Context, subject string, request, answer any) error {
+	b, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := c.nc.RequestWithContext(ctx, subject, b)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(m.Data, answer)
+}

@@ -1,0 +1,213 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
+
+	"sluice/gateway/config"
+	"sluice/gateway/hub"
+)
+
+// freePorts are free on the loopback, at least when it returns.
+func freePorts(t testing.TB, n int) (addresses []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// embeddedFleet are the configurations of nodes whose embedded NATS servers make a
+// cluster; the first one also listens for NATS clients.
+func embeddedFleet(t testing.TB, n int) (all []*config.Config) {
+	t.Helper()
+	routes := freePorts(t, n)
+	for i := range n {
+		cfg := remembering()
+		cfg.Broker.Type, cfg.Broker.Embedded = config.NATSBroker, true
+		cfg.Broker.Node = fmt.Sprint("node-", i)
+		cfg.Broker.Cluster.Listen, cfg.Broker.Cluster.Routes = routes[i], routes
+		cfg.Broker.StoreDir = t.TempDir()
+		all = append(all, cfg)
+	}
+	all[0].Broker.ClientListen = freePorts(t, 1)[0]
+	return all
+}
+
+// startFleet starts nodes, and returns when each hears each other, and histories can be kept.
+func startFleet(ctx context.Context, t testing.TB, configs []*config.Config) (nodes []*node) {
+	t.Helper()
+	for _, cfg := range configs {
+		nodes = append(nodes, start(t, cfg))
+	}
+	meet(ctx, t, nodes)
+	for _, n := range nodes {
+		eventually(t, "histories: servers that begin elect a leader first", func() bool {
+			return n.tryPublish("n-ready") == nil
+		})
+	}
+	return nodes
+}
+
+// tryPublish publishes, and says what became of it.
+func (n *node) tryPublish(channel string) error {
+	done := make(chan error, 1)
+	_, err := n.hub.Publish([]string{channel}, hub.Publication{Payload: []byte("x"), Done: func(_ hub.Receipt, err error) { done <- err }})
+	if err != nil {
+		return err
+	}
+	return <-done
+}
+
+// meet returns when each node hears each other.
+func meet(ctx context.Context, t testing.TB, nodes []*node) {
+	t.Helper()
+	for _, n := range nodes {
+		eventually(t, "readiness", func() bool { ok, _ := n.readiness(); return ok })
+	}
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		c := n.dial(ctx, t, "/?channel=meet")
+		wg.Go(func() {
+			missing := map[string]bool{}
+			for j := range nodes {
+				missing[fmt.Sprint("node ", j)] = true
+			}
+			for len(missing) > 0 {
+				_, b, err := c.Read(ctx)
+				if err != nil {
+					t.Errorf("node %d did not hear of %v: %v", i, missing, err)
+					return
+				}
+				delete(missing, string(b))
+			}
+			_ = c.CloseNow()
+		})
+	}
+	all := make(chan struct{})
+	go func() { wg.Wait(); close(all) }()
+	for {
+		for i, n := range nodes {
+			_, _ = n.hub.Publish([]string{"meet"}, hub.Publication{Payload: fmt.Append(nil, "node ", i)})
+		}
+		select {
+		case <-all:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// B1: what is published anywhere in a fleet reaches every subscriber once, in its publisher's
+// order: from clients, the server API and straight from a NATS client, on
+// channels with a history and without.
+func TestFleetExactlyOnce(t *testing.T) {
+	const messages = 50
+	ctx := within(t)
+	configs := embeddedFleet(t, 3)
+	nodes := startFleet(ctx, t, configs)
+	for _, channel := range []string{"plain", "news"} {
+		t.Run(channel, func(t *testing.T) {
+			var readers []*websocket.Conn
+			for _, n := range nodes {
+				readers = append(readers, n.dial(ctx, t, "/?channel="+channel), n.dial(ctx, t, "/?channel="+channel))
+			}
+			publishers := map[string]func(text string) error{}
+			for i, n := range nodes {
+				c := n.dial(ctx, t, "/?channel="+channel)
+				go func() { // it hears all, too
+					for {
+						if _, _, err := c.Read(ctx); err != nil {
+							return
+						}
+					}
+				}()
+				publishers[fmt.Sprint("client", i)] = func(text string) error { return c.Write(ctx, websocket.MessageText, []byte(text)) }
+				publishers[fmt.Sprint("api", i)] = func(text string) error { n.posted(t, channel, text); return nil }
+			}
+			nc, err := nats.Connect("nats://" + configs[0].Broker.ClientListen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			subject := "sluice.c." + channel
+			if channel == "news" {
+				subject = "sluice.h." + class("n*") + ".news"
+			}
+			publishers["nats"] = func(text string) error { return nc.Publish(subject, []byte("sluice/1\n"+text)) }
+
+			var wg sync.WaitGroup
+			for name, publish := range publishers {
+				wg.Go(func() {
+					for i := range messages {
+						if err := publish(fmt.Sprintf("%s %d", name, i)); err != nil {
+							t.Errorf("%s: %v", name, err)
+						}
+					}
+				})
+			}
+			for i, c := range readers {
+				wg.Go(func() {
+					next := map[string]int{}
+					for range len(publishers) * messages {
+						_, b, err := c.Read(ctx)
+						if err != nil {
+							t.Errorf("reader %d: %v, after %v", i, err, next)
+							return
+						}
+						name, number, _ := strings.Cut(string(b), " ")
+						if number != fmt.Sprint(next[name]) {
+							t.Errorf("reader %d: %s, want %d", i, b, next[name])
+							return
+						}
+						next[name]++
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// A client that lost its node goes on where it was on any other: what it missed comes first.
+func TestFleetResume(t *testing.T) {
+	ctx := within(t)
+	nodes := startFleet(ctx, t, embeddedFleet(t, 3))
+	var at []string
+	for i, text := range []string{"one", "two", "three"} {
+		at = append(at, nodes[i].posted(t, "news", text))
+	}
+	for i, n := range nodes {
+		c := n.dial(ctx, t, "/?channel=news&positions=true&since="+at[0])
+		expect(ctx, t, c, "message news "+at[1]+"\ntwo")
+		expect(ctx, t, c, "message news "+at[2]+"\nthree")
+		_, body := get(t, "http://"+n.AdminAddress()+"/api/history?channel=news&limit=1&since="+url.QueryEscape(at[1]))
+		if !strings.Contains(body, `"text":"three"}],"position":"`+at[2]+`","complete":true,"truncated":false}`) {
+			t.Errorf("the history at node %d: %s", i, body)
+		}
+	}
+	fresh := nodes[0].dial(ctx, t, "/?channel=never&positions=true")
+	_, b, err := fresh.Read(ctx)
+	if err != nil || !strings.HasPrefix(string(b), "joined never ") {
+		t.Fatalf("a channel that never had a message: %q, %v", b, err)
+	}
+	position := strings.TrimSpace(strings.TrimPrefix(string(b), "joined never "))
+	first := nodes[1].posted(t, "never", "first")
+	expect(ctx, t, fresh, "message never "+first+"\nfirst")
+	back := nodes[2].dial(ctx, t, "/?channel=never&since="+position)
+	expect(ctx, t, back, "first")
+}
