@@ -40,7 +40,11 @@ func (e *Edge) onRead(nc *nbio.Conn) {
 	}
 	defer e.guard(c, nil)
 	buf := e.engine.PollerBuffer(nc)
-	share, yield := e.turns[nc.Hash()%len(e.turns)].next(nc.Hash())
+	turns := &e.turns[nc.Hash()%len(e.turns)]
+	share, yield := turns.next(nc.Hash())
+	if c.phase.Load() == phaseHandshake && !turns.request() && !left(nc) {
+		return // the event comes again
+	}
 	published := false
 	var began time.Time // when the first full buffer had been handled
 	for range maxReads {

@@ -23,6 +23,10 @@ const (
 // requests that are refused take it 50 us each, and it may have a thousand at hand.
 const yieldEvery = 16
 
+// roundRequests is how many requests a poller reads in one round: the others are
+// still there in the next one, after all who are connected have had theirs.
+const roundRequests = 64
+
 // turns are the rounds of one poller, and its own: epoll hands out the sockets
 // that are ready one after the other, and a round is over when one comes again.
 type turns struct {
@@ -31,6 +35,7 @@ type turns struct {
 	round  uint16
 	ready  int      // connections that the round before this one had
 	served int      // and this one has by now
+	asked  int      // requests that were read in it
 	marks  []uint16 // by descriptor: the round that served it last
 
 	_ [64]byte // other pollers' are elsewhere
@@ -45,9 +50,15 @@ func (t *turns) next(fd int) (bytes int, yield bool) {
 	}
 	if t.marks[i] == t.round {
 		t.round++
-		t.ready, t.served = t.served, 0
+		t.ready, t.served, t.asked = t.served, 0, 0
 	}
 	t.marks[i] = t.round
 	t.served++
 	return max(leastBytes, roundBytes/max(t.ready, t.served)), t.served%yieldEvery == 0
+}
+
+// request says whether a request may be read in this round.
+func (t *turns) request() bool {
+	t.asked++
+	return t.asked <= roundRequests
 }

@@ -40,3 +40,28 @@ func TestRoundIsShared(t *testing.T) {
 		t.Errorf("%d bytes in one round of 1000", all)
 	}
 }
+
+// C1: of many who connect, so many are read in one round, and the next ones in the next.
+func TestRequestsOfARound(t *testing.T) {
+	turns := turns{pollers: 1}
+	waiting := make([]int, 3*roundRequests)
+	for i := range waiting {
+		waiting[i] = 10 + i
+	}
+	for round := range 3 {
+		var left []int
+		for _, fd := range waiting {
+			if turns.next(fd); !turns.request() {
+				left = append(left, fd)
+			}
+		}
+		if len(waiting)-len(left) != roundRequests {
+			t.Errorf("round %d: %d of %d were read", round, len(waiting)-len(left), len(waiting))
+		}
+		// The first that is still there begins the next round.
+		waiting = left
+	}
+	if len(waiting) != 0 {
+		t.Errorf("%d are left", len(waiting))
+	}
+}
