@@ -55,7 +55,7 @@ const (
 	// calmer is by how much less comes when a storm is over.
 	calmer = 10
 	// releases are those after a storm: what came with it may last until its timeouts.
-	releases = 3
+	releases = 6
 )
 
 // calm says that memory is to be given back: a storm is over, or was a moment ago.

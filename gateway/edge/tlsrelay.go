@@ -18,8 +18,9 @@ type relay struct {
 	// Guarded by mu.
 	mu       sync.Mutex
 	in       []byte
-	taken    int  // bytes that came before the handshake was complete
-	began    bool // the handshake has, or waits for, its turn
+	taken    int // bytes that came before the handshake was complete
+	records  records
+	began    bool // the handshake has, or waits for, its turn; before, nobody reads
 	complete bool // the handshake is complete
 	handed   bool // and the poller reads from now on
 	ended    bool // nothing comes any more
@@ -38,7 +39,7 @@ const maxRelayed = 256 << 10
 type given uint8
 
 const (
-	givenFirst   given = iota // the first bytes: the handshake can begin
+	givenFirst   given = iota // the first record is there: the handshake can begin
 	givenOn                   // the goroutine will read it
 	givenBack                 // it is the poller's to read
 	givenTooMuch              // more than the handshake may take
@@ -77,6 +78,9 @@ func (r *relay) give(b []byte) (what given, all []byte) {
 		}
 	}
 	r.in = append(r.in, b...)
+	if whole := r.records.feed(b); !whole && !r.complete {
+		return givenOn, nil
+	}
 	if !r.began {
 		r.began = true
 		return givenFirst, nil

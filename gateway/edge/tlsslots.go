@@ -3,7 +3,7 @@ package edge
 import "sync"
 
 // handshakes bounds the TLS handshakes of a listener that are under way. Each
-// has a goroutine, from the client's first byte on; a client that sends nothing
+// has a goroutine, from the client's first record on; a client that sends less
 // has none. Those above the bound wait in a queue as long as the bound, while
 // the acceptor leaves further ones in the kernel's queue; above that they are
 // refused.
