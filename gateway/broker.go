@@ -14,6 +14,7 @@ import (
 
 	"sluice/gateway/broker"
 	"sluice/gateway/broker/natsbroker"
+	"sluice/gateway/broker/redisbroker"
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
@@ -65,6 +66,12 @@ func newLink(cfg *config.Config, node string, log zerolog.Logger) (broker.Link, 
 	security, err := c.TLS.Load()
 	if err != nil {
 		return nil, fmt.Errorf("gateway: broker: %w", err)
+	}
+	if c.Type == config.RedisBroker {
+		return redisbroker.New(redisbroker.Options{
+			Node: node, Prefix: c.Prefix, Addresses: c.Address, Cluster: c.RedisCluster, SentinelMaster: c.SentinelMaster, DB: c.DB,
+			User: c.User, Password: c.Password.Reveal(), TLS: security, QueueBytes: int(c.QueueBytes), Log: log,
+		})
 	}
 	o := natsbroker.Options{
 		Node: node, Prefix: c.Prefix, URLs: c.URL, User: c.User, Password: c.Password.Reveal(),

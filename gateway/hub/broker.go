@@ -156,7 +156,7 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	if y != nil && limits != nil && err == nil {
 		switch {
 		case y.at.Epoch == "": // what came before is nobody's who is here
-			y.restart(past.Top, past.Floor)
+			h.restart(y, past.Top, past.Floor)
 			for _, k := range past.Kept {
 				h.keep(ch, k, limits)
 			}
@@ -167,8 +167,8 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 		case y.at.Epoch == past.Top.Epoch && past.Complete:
 			wake |= h.deliverKept(ch, past, limits)
 		default:
+			h.restart(y, Position{past.Top.Epoch, past.Floor}, past.Floor)
 			wake |= h.gap(ch)
-			y.restart(Position{past.Top.Epoch, past.Floor}, past.Floor)
 			wake |= h.deliverKept(ch, past, limits)
 		}
 	}

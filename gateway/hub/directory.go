@@ -71,7 +71,7 @@ func (h *Hub) channelIn(st *stripe, name string) *channel {
 		ch.remote = &remote{}
 		h.broker.Want(name, ns.History, true)
 	} else if ch.history != nil {
-		ch.history.restart(Position{Epoch: h.newEpoch()}, 0)
+		h.restart(ch.history, Position{Epoch: h.newEpoch()}, 0)
 		ch.used = time.Now()
 	}
 	st.channels[name] = ch

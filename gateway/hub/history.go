@@ -77,8 +77,9 @@ func (y *history) expire(limits *History, now time.Time) {
 	}
 }
 
-// restart begins a new life of the history.
-func (y *history) restart(at Position, floor uint64) {
+// restart begins a new life of a history. Its stripe is locked.
+func (h *Hub) restart(y *history, at Position, floor uint64) {
+	h.keptBytes.Add(-int64(y.bytes))
 	*y = history{at: at, floor: floor}
 }
 

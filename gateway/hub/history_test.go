@@ -345,7 +345,7 @@ func TestTellsOfGaps(t *testing.T) {
 	lost.Complete = false
 	r.Caught("k", lost, nil)
 	r.Deliver("k", delivery(10))
-	r.want(c, "hello", "gap k 2", "8", "9", "10")
+	r.want(c, "hello", "gap k 7", "8", "9", "10")
 	b.wants(t, "want k true", "fetch k e:2 later false")
 
 	// The broker came back with nothing.
@@ -354,7 +354,7 @@ func TestTellsOfGaps(t *testing.T) {
 	r.Deliver("k", other)
 	b.wants(t, "fetch k e:10 later false")
 	r.Caught("k", Past{Kept: []Kept{{Position{"f", 1}, []byte("anew"), false, time.Now()}}, Top: Position{"f", 1}}, nil)
-	r.want(c, "hello", "gap k 2", "8", "9", "10", "gap k 10", "anew")
+	r.want(c, "hello", "gap k 7", "8", "9", "10", "gap k 0", "anew")
 	r.want(r.resume("k", Position{"f", 0}), "hello", "anew")
 	r.want(r.resume("k", Position{"e", 10}), "hello", "gone k 1")
 

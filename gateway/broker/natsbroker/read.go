@@ -83,6 +83,9 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 
 // past says what list is of the history. Top is the channel's last offset, 0 if it has none.
 func (q *reading) past(list []broker.Stored, more bool, top uint64, info *streamInfo, after broker.Position, asked bool) (p broker.Past) {
+	for i := range list {
+		list[i].Epoch = q.epoch
+	}
 	s := &info.State
 	here := s.Subjects[q.subject]
 	floor := max(s.First, 1) - 1 // what has expired lies before it, or at it

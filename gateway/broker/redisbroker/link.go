@@ -1,0 +1,180 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"sluice/gateway/broker"
+)
+
+// Link implements broker.Link.
+type Link struct {
+	// Static after Start.
+	o        Options
+	client   rueidis.ClientOption
+	receiver broker.Receiver
+
+	conn   atomic.Pointer[conn] // nil: there is none
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// New returns a Link that does nothing before Start.
+func New(o Options) (*Link, error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	l := &Link{o: o, client: client}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l, nil
+}
+
+// Start implements broker.Link.
+func (l *Link) Start(r broker.Receiver) error {
+	l.receiver = r
+	l.done.Go(l.keep)
+	return nil
+}
+
+// Close implements broker.Link.
+func (l *Link) Close(ctx context.Context) error {
+	err := l.Flush(ctx)
+	if errors.Is(err, broker.ErrDown) {
+		err = nil // there is nothing to be flushed
+	}
+	l.cancel()
+	l.done.Wait()
+	return err
+}
+
+// Bounds of the pause between attempts to connect, of which a random part is taken.
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 10 * time.Second
+)
+
+// keep is the goroutine that connects, and hands over what comes in.
+func (l *Link) keep() {
+	pause, told := minPause, false
+	for l.ctx.Err() == nil {
+		c, err := l.connect()
+		if err == nil {
+			pause, told = minPause, false
+			err = c.serve()
+			l.conn.Store(nil)
+			c.end()
+		}
+		if l.ctx.Err() != nil {
+			return
+		}
+		if !told {
+			told = true
+			l.receiver.Down(fmt.Errorf("%w: %w", broker.ErrDown, err))
+		}
+		select {
+		case <-l.ctx.Done():
+		case <-time.After(rand.N(pause)):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// live is the connection, or ErrDown.
+func (l *Link) live() (*conn, error) {
+	if c := l.conn.Load(); c != nil {
+		return c, nil
+	}
+	return nil, broker.ErrDown
+}
+
+// Subscribe implements broker.Link.
+func (l *Link) Subscribe(ctx context.Context, channels []string) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.subscribe(ctx, l.names(channels))
+}
+
+// Unsubscribe implements broker.Link.
+func (l *Link) Unsubscribe(ctx context.Context, channels []string) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.failure(c.in.Do(ctx, c.in.B().Unsubscribe().Channel(l.names(channels)...).Build()).Error())
+}
+
+func (l *Link) names(channels []string) []string {
+	names := make([]string, len(channels))
+	for i, name := range channels {
+		names[i] = l.name(name)
+	}
+	return names
+}
+
+// name is the pub/sub channel of a channel.
+func (l *Link) name(channel string) string { return l.o.Prefix + ":c:" + channel }
+
+// keys are those of a channel's history: the hash and the stream. They are in one slot of a cluster.
+func (l *Link) keys(channel string) (meta, stream string) {
+	return l.o.Prefix + ":m:{" + channel + "}", l.o.Prefix + ":h:{" + channel + "}"
+}
+
+// Publish implements broker.Link.
+func (l *Link) Publish(channel string, m []byte) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.put(op{kind: opPublish, name: l.name(channel), text: published(l.o.Node, m)})
+}
+
+// Flush implements broker.Link.
+func (l *Link) Flush(ctx context.Context) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	answered := make(chan struct{})
+	if err := c.put(op{kind: opMark, answered: func(broker.Position, error) { close(answered) }}); err != nil {
+		return err
+	}
+	select {
+	case <-answered:
+		return nil
+	case <-c.broken:
+		return broker.ErrDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Nodes implements broker.Link. To ask would cost a round trip.
+func (l *Link) Nodes(string) (int, bool) { return 0, false }
+
+// Send implements broker.Link.
+func (l *Link) Send(node string, m []byte) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.put(op{kind: opPublish, name: l.control(node), text: published(l.o.Node, m)})
+}
+
+// control is the pub/sub channel of a node's control messages; "": of all nodes'.
+func (l *Link) control(node string) string {
+	if node == "" {
+		return l.o.Prefix + ":n"
+	}
+	return l.o.Prefix + ":n:" + node
+}

@@ -1,0 +1,170 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"sluice/gateway/broker"
+)
+
+// op is a command on its way out.
+type op struct {
+	kind     opKind
+	name     string // pub/sub channel
+	text     string // message
+	channel  string // of an append
+	class    broker.Class
+	answered func(broker.Position, error) // nil: nobody waits
+}
+
+type opKind uint8
+
+const (
+	opPublish opKind = iota
+	opAppend
+	opMark // behind all that came before
+)
+
+// opBytes is what an op takes beside its message.
+const opBytes = 256
+
+func (p *op) size() int { return len(p.text) + opBytes }
+
+// outbox is what waits to be sent, and what is not answered yet.
+type outbox struct {
+	// Static.
+	bound int
+	wake  chan struct{}
+
+	// Guarded by mu.
+	mu    sync.Mutex
+	ops   []op
+	bytes int
+	ended bool
+}
+
+func (o *outbox) init(bound int) { o.bound, o.wake = bound, make(chan struct{}, 1) }
+
+// put appends p. ErrBusy: there is no room; one message has always room.
+func (c *conn) put(p op) error {
+	o := &c.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.ended:
+		return broker.ErrDown
+	case o.bytes > 0 && o.bytes+p.size() > o.bound && p.kind != opMark:
+		return broker.ErrBusy
+	}
+	o.ops = append(o.ops, p)
+	o.bytes += p.size()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (o *outbox) take() []op {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := o.ops
+	o.ops = nil
+	return list
+}
+
+func (o *outbox) free(bytes int) {
+	o.mu.Lock()
+	o.bytes -= bytes
+	o.mu.Unlock()
+}
+
+// end lets nothing more in, and answers what was not sent.
+func (o *outbox) end() {
+	o.mu.Lock()
+	list := o.ops
+	o.ended, o.ops = true, nil
+	o.mu.Unlock()
+	for i := range list {
+		if list[i].answered != nil {
+			list[i].answered(broker.Position{}, broker.ErrDown)
+		}
+	}
+}
+
+// errLost: whether a message was stored is not known.
+var errLost = errors.New("redisbroker: the link went down before the message was confirmed")
+
+// maxPipeline is how many commands are sent before the first answer is waited for.
+const maxPipeline = 1 << 10
+
+// write is the goroutine that sends: all that waits at a time, as one pipeline.
+func (c *conn) write() {
+	for {
+		select {
+		case <-c.broken:
+			return
+		case <-c.outbox.wake:
+		}
+		for list := c.outbox.take(); len(list) > 0; {
+			n := min(len(list), maxPipeline)
+			c.send(list[:n])
+			list = list[n:]
+		}
+	}
+}
+
+// send sends ops, and gives out the answers.
+func (c *conn) send(list []op) {
+	ctx, cancel := context.WithTimeout(context.Background(), silence)
+	defer cancel()
+	commands := make([]rueidis.Completed, 0, len(list))
+	for i := range list {
+		switch p := &list[i]; p.kind {
+		case opPublish:
+			commands = append(commands, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
+		case opAppend:
+			commands = append(commands, c.appending(p))
+		}
+	}
+	var answers []rueidis.RedisResult
+	if len(commands) > 0 {
+		answers = c.out.DoMulti(ctx, commands...)
+	}
+	next, size := 0, 0
+	for i := range list {
+		p := &list[i]
+		size += p.size()
+		var at broker.Position
+		var err error
+		if p.kind != opMark {
+			at, err = c.answer(ctx, p, answers[next])
+			next++
+		}
+		if p.answered != nil {
+			p.answered(at, err)
+		}
+	}
+	c.outbox.free(size)
+}
+
+// answer is what became of an op.
+func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
+	if p.kind == opAppend {
+		at, err = c.appended(ctx, p, r)
+	} else {
+		err = r.Error()
+	}
+	if err == nil {
+		return at, nil
+	}
+	if _, answered := rueidis.IsRedisErr(err); answered {
+		c.link.o.Log.Warn().Err(err).Str("channel", p.name).Msg("redis refused a message")
+		return at, err
+	}
+	c.fail(err)
+	return at, errLost
+}

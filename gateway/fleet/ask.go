@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Patience is how long a node may take to answer.
+const Patience = 2 * time.Second
+
+const (
+	maxPart   = 256 << 10 // bytes of an answer that go into one message
+	maxAnswer = 16 << 20  // bytes of a node's answer
+)
+
+// question is one that was asked, and what has come by now.
+type question struct {
+	// Guarded by the Fleet's mu.
+	left    map[string]bool // nodes that have not answered
+	parts   map[string]*strings.Builder
+	answers map[string]json.RawMessage
+	failed  map[string]error
+	all     chan struct{} // closed when nobody is left
+}
+
+// leave notes that nothing more comes from a node.
+func (q *question) leave(node string) {
+	if q.left[node] {
+		if delete(q.left, node); len(q.left) == 0 {
+			close(q.all)
+		}
+	}
+}
+
+// Answers are what nodes said.
+type Answers struct {
+	// ByNode has the answers.
+	ByNode map[string]json.RawMessage
+	// Failed are the errors of those that could not answer.
+	Failed map[string]error
+	// Missing are nodes that did not answer in time.
+	Missing []string
+}
+
+// Ask asks all nodes that are there, this one included, and waits until each
+// has answered, or left, or Patience or ctx is over.
+func (f *Fleet) Ask(ctx context.Context, what string, body any) (*Answers, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	q := &question{
+		left: map[string]bool{}, parts: map[string]*strings.Builder{},
+		answers: map[string]json.RawMessage{}, failed: map[string]error{}, all: make(chan struct{}),
+	}
+	f.mu.Lock()
+	f.last++
+	id := f.last
+	for name := range f.nodes {
+		q.left[name] = true
+	}
+	alone := len(q.left) == 0
+	f.questions[id] = q
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		delete(f.questions, id)
+		f.mu.Unlock()
+	}()
+	if !alone {
+		f.send("", &message{Kind: kindAsk, ID: id, What: what, Body: raw})
+	}
+	own, ownErr := f.answer(what, raw)
+	if !alone {
+		select {
+		case <-q.all:
+		case <-ctx.Done():
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := &Answers{ByNode: q.answers, Failed: q.failed}
+	for name := range q.left {
+		a.Missing = append(a.Missing, name)
+	}
+	if ownErr != nil {
+		a.Failed[f.o.Node] = ownErr
+	} else {
+		a.ByNode[f.o.Node] = own
+	}
+	q.answers, q.failed = nil, nil // late parts find nobody
+	return a, nil
+}
+
+// answer is what this node says.
+func (f *Fleet) answer(what string, body json.RawMessage) (json.RawMessage, error) {
+	h := f.handlers[what]
+	if h == nil {
+		return nil, fmt.Errorf("fleet: %s is not known here", what)
+	}
+	v, err := h(body)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+// asked answers another node's question, aside from the others. Above maxAnswers
+// it is not answered, which the other node sees.
+func (f *Fleet) asked(m *message) {
+	select {
+	case f.work <- struct{}{}:
+	default:
+		f.Dropped.Add(1)
+		return
+	}
+	f.wg.Go(func() {
+		defer func() { <-f.work }()
+		raw, err := f.answer(m.What, m.Body)
+		if err != nil {
+			f.send(m.From, &message{Kind: kindAnswer, ID: m.ID, Fail: err.Error()})
+			return
+		}
+		for text := string(raw); ; {
+			n := min(len(text), maxPart)
+			for n < len(text) && text[n]&0xC0 == 0x80 { // not within a character
+				n--
+			}
+			f.send(m.From, &message{Kind: kindAnswer, ID: m.ID, Part: text[:n], More: n < len(text)})
+			if text = text[n:]; text == "" {
+				return
+			}
+		}
+	})
+}
+
+// answered takes a part of an answer.
+func (f *Fleet) answered(m *message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q := f.questions[m.ID]
+	if q == nil || q.answers == nil || !q.left[m.From] {
+		return
+	}
+	if m.Fail != "" {
+		q.failed[m.From] = errors.New(m.Fail)
+		q.leave(m.From)
+		return
+	}
+	b := q.parts[m.From]
+	if b == nil {
+		b = &strings.Builder{}
+		q.parts[m.From] = b
+	}
+	if b.Len()+len(m.Part) > maxAnswer {
+		q.failed[m.From] = fmt.Errorf("fleet: an answer of more than %d bytes", maxAnswer)
+		q.leave(m.From)
+		return
+	}
+	b.WriteString(m.Part)
+	if !m.More {
+		q.answers[m.From] = json.RawMessage(b.String())
+		q.leave(m.From)
+	}
+}

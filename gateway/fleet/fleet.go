@@ -1,0 +1,233 @@
+// Package fleet is what nodes know of each other, and ask each other: who is
+// there, how much room each has, and whatever the handlers answer. Nothing is
+// replicated, so nothing can be out of date for longer than a node's silence.
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Bus carries control messages to one node, or to all others (""). Send does not block.
+type Bus interface {
+	Send(node string, m []byte) error
+}
+
+// Status is what a node says of itself.
+type Status struct {
+	Node    string    `json:"node"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Ready   bool      `json:"ready"`
+	// Draining: it lets go of its connections.
+	Draining bool `json:"draining"`
+	// Connections that are open, and how many there may be.
+	Connections    int `json:"connections"`
+	MaxConnections int `json:"max_connections"`
+}
+
+// Options configure a Fleet.
+type Options struct {
+	// Node is this node's name.
+	Node string
+	Bus  Bus
+	// Status is called once a second.
+	Status func() Status
+	// Joined is told of each node that was not there before, by a goroutine of the Fleet; nil: nobody is.
+	Joined func(node string)
+	Log    zerolog.Logger
+}
+
+// How often a node speaks, and how long it may be silent.
+const (
+	period  = time.Second
+	silence = 4 * period
+)
+
+// Fleet is one node's view. Its methods may be called concurrently.
+type Fleet struct {
+	// Static after Run.
+	o        Options
+	handlers map[string]Handler
+	in       chan []byte
+	soon     chan struct{}
+
+	// Dropped are messages that were malformed, or came while too many waited.
+	Dropped atomic.Uint64
+
+	// Guarded by mu.
+	mu        sync.Mutex
+	nodes     map[string]*peer
+	questions map[uint64]*question
+	last      uint64
+
+	work chan struct{} // a place for each question that is being answered
+	wg   sync.WaitGroup
+}
+
+// peer is another node.
+type peer struct {
+	status Status
+	heard  time.Time
+}
+
+// Handler answers a question. It may take its time.
+type Handler func(body json.RawMessage) (any, error)
+
+// Bounds of what waits, and of what is answered at the same time.
+const (
+	maxIn      = 4096
+	maxAnswers = 16
+)
+
+// New returns a Fleet of one, until Run.
+func New(o Options) *Fleet {
+	return &Fleet{
+		o: o, handlers: map[string]Handler{}, in: make(chan []byte, maxIn), soon: make(chan struct{}, 1),
+		nodes: map[string]*peer{}, questions: map[uint64]*question{}, work: make(chan struct{}, maxAnswers),
+	}
+}
+
+// Handle has f answer the questions of a kind. It is called before Run.
+func (f *Fleet) Handle(what string, h Handler) { f.handlers[what] = h }
+
+// Control takes a message from another node. It does not block.
+func (f *Fleet) Control(m []byte) {
+	select {
+	case f.in <- m:
+	default:
+		f.Dropped.Add(1)
+	}
+}
+
+// Announce has the node speak at once: the bus is there again, or something has changed.
+func (f *Fleet) Announce() {
+	select {
+	case f.soon <- struct{}{}:
+	default:
+	}
+}
+
+// Run speaks and listens until ctx is done, and says goodbye.
+func (f *Fleet) Run(ctx context.Context) {
+	t := time.NewTicker(period)
+	defer t.Stop()
+	f.announce("")
+	for {
+		select {
+		case <-ctx.Done():
+			f.send("", &message{Kind: kindBye})
+			f.wg.Wait()
+			return
+		case <-t.C:
+			f.announce("")
+			f.forget(time.Now())
+		case <-f.soon:
+			f.announce("")
+		case m := <-f.in:
+			f.receive(m)
+		}
+	}
+}
+
+func (f *Fleet) announce(to string) {
+	s := f.o.Status()
+	f.send(to, &message{Kind: kindStatus, Status: &s})
+}
+
+// forget lets go of who has been silent.
+func (f *Fleet) forget(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, p := range f.nodes {
+		if now.Sub(p.heard) > silence {
+			f.gone(name, "silent")
+		}
+	}
+}
+
+// gone notes that a node is not there any more. mu is held.
+func (f *Fleet) gone(name, why string) {
+	if f.nodes[name] == nil {
+		return
+	}
+	delete(f.nodes, name)
+	f.o.Log.Info().Str("node", name).Str("why", why).Msg("a node has left the fleet")
+	for _, q := range f.questions {
+		q.leave(name)
+	}
+}
+
+// Nodes are all that are there, this one included, by name.
+func (f *Fleet) Nodes() []Status {
+	list := []Status{f.o.Status()}
+	f.mu.Lock()
+	for _, p := range f.nodes {
+		list = append(list, p.status)
+	}
+	f.mu.Unlock()
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Node, b.Node) })
+	return list
+}
+
+// Others are all but this one, by name.
+func (f *Fleet) Others() []Status {
+	return slices.DeleteFunc(f.Nodes(), func(s Status) bool { return s.Node == f.o.Node })
+}
+
+// receive handles one message.
+func (f *Fleet) receive(b []byte) {
+	var m message
+	if err := json.Unmarshal(b, &m); err != nil || m.From == "" {
+		f.Dropped.Add(1)
+		return
+	}
+	if m.Version != version || m.From == f.o.Node {
+		return
+	}
+	switch m.Kind {
+	case kindStatus:
+		f.heard(&m)
+	case kindBye:
+		f.mu.Lock()
+		f.gone(m.From, "stopped")
+		f.mu.Unlock()
+	case kindAsk:
+		f.asked(&m)
+	case kindAnswer:
+		f.answered(&m)
+	}
+}
+
+// heard notes what a node says of itself.
+func (f *Fleet) heard(m *message) {
+	if m.Status == nil {
+		f.Dropped.Add(1)
+		return
+	}
+	f.mu.Lock()
+	p := f.nodes[m.From]
+	fresh := p == nil || !p.status.Started.Equal(m.Status.Started)
+	if p == nil {
+		p = &peer{}
+		f.nodes[m.From] = p
+	}
+	p.status, p.heard = *m.Status, time.Now()
+	p.status.Node = m.From
+	f.mu.Unlock()
+	if !fresh {
+		return
+	}
+	f.o.Log.Info().Str("node", m.From).Str("version", m.Status.Version).Msg("a node has joined the fleet")
+	f.announce(m.From) // it need not wait for the next second
+	if f.o.Joined != nil {
+		f.wg.Go(func() { f.o.Joined(m.From) })
+	}
+}

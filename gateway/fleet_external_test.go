@@ -1,0 +1,187 @@
+//go:build fleet
+
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/redis/rueidis"
+
+	"sluice/gateway/config"
+)
+
+// An engine is a broker in a process of its own.
+type engine struct {
+	name      string
+	address   string
+	arguments []string
+	process   *exec.Cmd
+}
+
+// engines are the brokers of these tests, on free ports, not started yet.
+func engines(t testing.TB) []*engine {
+	t.Helper()
+	ports := freePorts(t, 2)
+	_, nats, _ := net.SplitHostPort(ports[0])
+	_, redis, _ := net.SplitHostPort(ports[1])
+	return []*engine{
+		{name: "nats-server", address: ports[0], arguments: []string{"-a", "127.0.0.1", "-p", nats, "-js", "-sd", t.TempDir()}},
+		{name: "redis-server", address: ports[1], arguments: []string{"--bind", "127.0.0.1", "--port", redis, "--save", "", "--dir", t.TempDir()}},
+	}
+}
+
+// start starts the process, and waits until it listens.
+func (e *engine) start(t testing.TB) {
+	t.Helper()
+	path, err := exec.LookPath(e.name)
+	if err != nil {
+		t.Fatalf("%v: install it (Debian: %s)", err, e.name)
+	}
+	e.process = exec.Command(path, e.arguments...)
+	if testing.Verbose() {
+		e.process.Stderr = os.Stderr
+	}
+	if err := e.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, e.name, func() bool {
+		c, err := net.Dial("tcp", e.address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	t.Cleanup(func() { e.stop() })
+}
+
+// stop ends the process, as kill -9 does.
+func (e *engine) stop() {
+	if e.process != nil {
+		_ = e.process.Process.Kill()
+		_ = e.process.Wait()
+		e.process = nil
+	}
+}
+
+// configs are those of n nodes.
+func (e *engine) configs(n int) (all []*config.Config) {
+	for i := range n {
+		cfg := fleetConfig()
+		b := &cfg.Broker
+		b.Node = fmt.Sprint("node-", i)
+		if e.name == "redis-server" {
+			b.Type, b.Address = config.RedisBroker, []string{e.address}
+		} else {
+			b.Type, b.URL = config.NATSBroker, []string{"nats://" + e.address}
+		}
+		all = append(all, cfg)
+	}
+	return all
+}
+
+// publisher publishes to the engine itself.
+func (e *engine) publisher(ctx context.Context, t testing.TB) straight {
+	if e.name == "nats-server" {
+		return natsPublisher(t, e.address)
+	}
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.address}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return func(channel, text string) error {
+		return c.Do(ctx, c.B().Publish().Channel("sluice:c:"+channel).Message("sluice/1\n"+text).Build()).Error()
+	}
+}
+
+// B1, with brokers that are processes of their own.
+func TestFleetExactlyOnceExternal(t *testing.T) {
+	for _, e := range engines(t) {
+		t.Run(e.name, func(t *testing.T) {
+			ctx := within(t)
+			e.start(t)
+			exactlyOnce(ctx, t, startFleet(ctx, t, e.configs(3)), e.publisher(ctx, t))
+		})
+	}
+}
+
+func TestFleetResumeExternal(t *testing.T) {
+	for _, e := range engines(t) {
+		t.Run(e.name, func(t *testing.T) {
+			ctx := within(t)
+			e.start(t)
+			resume(ctx, t, startFleet(ctx, t, e.configs(3)))
+		})
+	}
+}
+
+// B2: the broker is gone, and comes back empty. Publishers are told, readiness says so, and
+// afterwards every subscriber that may have missed something has been told.
+func TestFleetBrokerIsGone(t *testing.T) {
+	for _, e := range engines(t) {
+		t.Run(e.name, func(t *testing.T) {
+			ctx := within(t)
+			e.start(t)
+			nodes := startFleet(ctx, t, e.configs(2))
+			plain := nodes[1].dial(ctx, t, "/?channel=plain&positions=true")
+			kept := nodes[1].dial(ctx, t, "/?channel=news&positions=true")
+			old := word(ctx, t, kept, "joined news ")
+			nodes[0].posted(t, "news", "before")
+			if got := word(ctx, t, kept, "message news "); strings.Split(got, ":")[0] != strings.Split(old, ":")[0] {
+				t.Errorf("a message at %s, joined at %s", got, old)
+			}
+
+			e.stop()
+			for _, n := range nodes {
+				eventually(t, "no readiness", func() bool { ok, why := n.readiness(); return !ok && why == "broker" })
+				if err := n.tryPublish("plain"); err == nil {
+					t.Error("a publication was accepted without a broker")
+				}
+				if err := n.tryPublish("news"); err == nil {
+					t.Error("a publication on a history was accepted without a broker")
+				}
+			}
+			e.arguments = e.empty(t)
+			e.start(t)
+			for _, n := range nodes {
+				eventually(t, "readiness", func() bool { ok, _ := n.readiness(); return ok })
+			}
+			expect(ctx, t, plain, "gap plain -\n")
+			now := word(ctx, t, kept, "gap news ")
+			if strings.Split(now, ":")[0] == strings.Split(old, ":")[0] {
+				t.Errorf("the broker has lost its state, and the epoch is still %s", now)
+			}
+			eventually(t, "publications", func() bool { return nodes[0].tryPublish("news") == nil })
+			word(ctx, t, kept, "message news ")
+		})
+	}
+}
+
+// empty are arguments with which the engine begins with nothing.
+func (e *engine) empty(t testing.TB) []string {
+	list := append([]string(nil), e.arguments...)
+	list[len(list)-1] = t.TempDir()
+	return list
+}
+
+// word reads a message that begins so, and returns the rest of its first line.
+func word(ctx context.Context, t testing.TB, c *websocket.Conn, begins string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_, b, err := c.Read(ctx)
+	rest, ok := strings.CutPrefix(string(b), begins)
+	if err != nil || !ok {
+		t.Fatalf("got %q, %v, want %s...", b, err, begins)
+	}
+	line, _, _ := strings.Cut(rest, "\n")
+	return line
+}
