@@ -174,7 +174,7 @@ func TestD2Confirmations(t *testing.T) {
 			t.Errorf("%d %s", res.status, res.body)
 		}
 	})
-	bubble("lost", &fakeHub{lost: hub.ErrDown}, func(t *testing.T, s *Server) {
+	bubble("lost", &fakeHub{lost: errors.New("the link went down")}, func(t *testing.T, s *Server) {
 		res := exchange(t, s, request("POST", "/api/publish", `{"channel":"k","text":"x"}`))
 		if e := refusal(t, res); res.status != 504 || e.Code != "unconfirmed" || !strings.Contains(e.Message, "may have been published") {
 			t.Errorf("%d %s", res.status, res.body)

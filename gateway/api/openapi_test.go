@@ -222,7 +222,7 @@ func settings() map[string]setting {
 			return plain(o, r)
 		},
 		"504": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
-			o.Hub = &fakeHub{lost: hub.ErrDown}
+			o.Hub = &fakeHub{lost: errors.New("the link went down")}
 			return plain(o, r)
 		},
 	}

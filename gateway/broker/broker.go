@@ -140,8 +140,11 @@ func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Re
 		}
 	}
 	b.flushes.add(func(err error) {
+		if errors.Is(err, ErrDown) {
+			err = ErrUnconfirmed // it has been sent
+		}
 		if err != nil && !b.o.LocalWhenDown {
-			done(hub.Receipt{}, refusal(err))
+			done(hub.Receipt{}, err)
 			return
 		}
 		done(receipt, nil)

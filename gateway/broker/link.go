@@ -12,6 +12,8 @@ import (
 var (
 	// ErrDown: there is no connection at the moment.
 	ErrDown = errors.New("broker: the link is down")
+	// ErrUnconfirmed: the connection ended before the engine had confirmed the message; it may have it.
+	ErrUnconfirmed = errors.New("broker: the link went down before the message was confirmed")
 	// ErrBusy: more is on its way than the link's bound allows. Try again later.
 	ErrBusy = errors.New("broker: the link's queue is full")
 )

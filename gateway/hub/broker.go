@@ -13,7 +13,8 @@ import (
 type Broker interface {
 	// Publish sends p to the other nodes, once for each channel; the hub delivers
 	// it here. done may be nil; else it is called once, with the outcome, unless
-	// Publish returns an error, and then nothing was sent.
+	// Publish returns an error, and then nothing was sent. An outcome of ErrDown:
+	// nothing was published; of any other error: that is not known.
 	Publish(channels []string, p *Publication, done func(Receipt, error)) error
 	// Append stores p in the channel's history and sends it to all nodes, this one
 	// included, where it comes in as Deliver. done is as for Publish.

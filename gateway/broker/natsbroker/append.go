@@ -131,9 +131,6 @@ func (c *conn) confirmed(number string, m *nats.Msg) {
 // noResponders is the status of a request that nobody is there to answer.
 const noResponders = "503"
 
-// errLost: whether a message was stored is not known.
-var errLost = errors.New("natsbroker: the link went down before the message was confirmed")
-
 // rejected is called for an op that was not sent.
 func (c *conn) rejected(o *op, err error) {
 	c.link.o.Log.Warn().Err(err).Str("subject", o.subject).Msg("nats: a message was not sent")
@@ -162,6 +159,6 @@ func (c *conn) fail() {
 	c.appends.ended = true
 	c.appends.mu.Unlock()
 	for _, p := range c.appends.takeIf(func(*pending) bool { return true }) {
-		p.done(broker.Position{}, errLost)
+		p.done(broker.Position{}, broker.ErrUnconfirmed)
 	}
 }

@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -95,9 +94,6 @@ func (o *outbox) end() {
 	}
 }
 
-// errLost: whether a message was stored is not known.
-var errLost = errors.New("redisbroker: the link went down before the message was confirmed")
-
 // maxPipeline is how many commands are sent before the first answer is waited for.
 const maxPipeline = 1 << 10
 
@@ -166,5 +162,5 @@ func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at bro
 		return at, err
 	}
 	c.fail(err)
-	return at, errLost
+	return at, broker.ErrUnconfirmed
 }
