@@ -71,6 +71,12 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 	$(if $(CLIENTS),:,$(GO) test -count=1 -tags interop ./bench/interop) || code=1; \
 	if [ -f .cache/interop.txt ]; then echo; cat .cache/interop.txt; fi; exit $$code
 
+.PHONY: test-fleet
+test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server (installs Debian's as root)
+	@command -v nats-server >/dev/null || .ci/install nats-server
+	@command -v redis-server >/dev/null || .ci/install redis-server
+	$(GO) test -count=1 -tags fleet -run Fleet ./gateway ./gateway/broker/...
+
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)
 	@command -v chromium >/dev/null || .ci/install chromium
