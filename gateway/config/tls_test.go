@@ -22,6 +22,14 @@ func sample(t *testing.T) {
 	if err := os.Mkdir("tls", 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir("secrets", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cluster", "broker"} {
+		if err := os.WriteFile("secrets/"+name, []byte("b3a1c9e2\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	server, key := issue(t, time.Hour)
 	_, other := issue(t, time.Hour)
 	old, oldKey := issue(t, -time.Minute)
