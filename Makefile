@@ -28,6 +28,11 @@ help: ## List the targets
 run: build ## Build, then serve the demo on http://127.0.0.1:8080/
 	@exec bin/sluice serve
 
+.PHONY: fleet
+fleet: build ## Start three nodes and a balancer on this machine, and say what to try (installs Debian's haproxy as root)
+	@command -v haproxy >/dev/null || .ci/install haproxy
+	@exec configs/fleet/up.sh
+
 .PHONY: build
 build: ## Build bin/sluice and bin/flood
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
