@@ -1,0 +1,101 @@
+//go:build fleet
+
+package fleet
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// under publishes numbers to followers while f does something to the fleet, and
+// fails the test unless each follower gets each number, in order.
+func under(ctx context.Context, t *testing.T, list []*member, count int, f func(sent func(n int64))) (followers []*follower, p *publisher) {
+	t.Helper()
+	const channel = "news.faults"
+	p = &publisher{members: list, channel: channel, pause: 2 * time.Millisecond}
+	var wg, joined sync.WaitGroup
+	for range 30 {
+		joined.Add(1)
+		follower := &follower{members: list, channel: channel, joined: joined.Done}
+		followers = append(followers, follower)
+		wg.Go(func() {
+			if err := follower.follow(ctx, count); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	joined.Wait()
+	wg.Go(func() {
+		if err := p.publish(ctx, count); err != nil {
+			t.Error(err)
+		}
+	})
+	f(func(n int64) {
+		for p.sent.Load() < n && ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	wg.Wait()
+	twice, gaps, dials := 0, 0, 0
+	for _, f := range followers {
+		twice, gaps, dials = max(twice, f.twice), gaps+f.gaps, dials+f.dials
+	}
+	t.Logf("%d numbers to 30 followers over %d connections; %d tried again; at most %d twice; %d gaps told", count, dials, p.again.Load(), twice, gaps)
+	if gaps > 0 {
+		t.Errorf("%d gaps were told, and none was there", gaps)
+	}
+	if int64(twice) > p.again.Load() {
+		t.Errorf("%d numbers came twice, and %d were published again", twice, p.again.Load())
+	}
+	return followers, p
+}
+
+// up starts nodes with servers inside, and returns when they can keep histories.
+func up(ctx context.Context, t *testing.T, n int) []*member {
+	t.Helper()
+	list := members(t, n, embedded(t, n))
+	for _, m := range list {
+		m.start(t)
+	}
+	for _, m := range list {
+		m.ready(ctx, t)
+	}
+	for list[0].publish(ctx, "news.ready", "x") != nil {
+		if ctx.Err() != nil {
+			t.Fatal("no histories")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return list
+}
+
+// D2: a node is killed, and started again later. Its clients go on elsewhere, and
+// nothing that was acknowledged is missing in what they get.
+func TestFleetKill(t *testing.T) {
+	ctx := within(t)
+	list := up(ctx, t, 3)
+	under(ctx, t, list, 1500, func(sent func(n int64)) {
+		sent(300)
+		list[1].kill()
+		sent(900)
+		list[1].start(t)
+		list[1].ready(ctx, t)
+	})
+}
+
+// D1: all nodes are restarted, one after the other, while messages are published.
+// Every node ends with 0, and nobody misses a message.
+func TestFleetRollingRestart(t *testing.T) {
+	ctx := within(t)
+	list := up(ctx, t, 3)
+	under(ctx, t, list, 2500, func(sent func(n int64)) {
+		for i, m := range list {
+			sent(int64(200 + 500*i))
+			m.stop(ctx, t)
+			m.start(t)
+			m.ready(ctx, t)
+		}
+	})
+}
