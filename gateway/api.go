@@ -8,36 +8,34 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
-	"sluice/gateway/ws"
 )
 
 // newAPI shows the node to the admin listener.
 func (g *Gateway) newAPI(o Options) *api.Server {
+	var nodes func() []api.Node
+	if g.broker != nil {
+		nodes = g.nodes
+	}
 	return api.New(api.Options{
-		Hub: g.hub,
-		Disconnect: func(id hub.ID, code uint16, reason string) bool {
-			return g.hub.Disconnect(id, ws.AppendClose(nil, ws.CloseCode(code), reason))
-		},
-		DisconnectUser: func(user string, code uint16, reason string) int {
-			return g.hub.CloseIf(func(c hub.Conn) bool {
-				id := identityOf(c)
-				return id != nil && id.User == user
-			}, ws.AppendClose(nil, ws.CloseCode(code), reason), metrics.CloseAPI)
-		},
-		Revoke:       g.revoke,
-		History:      g.history,
-		CheckChannel: g.checkChannel,
-		MessageSize:  func() int { return g.limits.Load().Rules.MaxMessage },
-		Ready:        g.readiness,
-		Draining:     g.draining.Load,
-		Metrics:      metrics.NewRegistry(g.metrics, metrics.Options{Version: o.Version, Gauges: g.gauges}),
-		Cell:         g.metrics.Edge(),
-		Log:          o.Log,
-		APIKey:       g.cfg.Admin.APIKey.Reveal(),
-		Pprof:        g.cfg.Admin.Pprof,
-		Version:      o.Version,
-		Node:         g.node,
-		Started:      g.started,
+		Hub:            g.hub,
+		Disconnect:     g.disconnectOne,
+		DisconnectUser: g.disconnectUser,
+		Revoke:         g.revoke,
+		History:        g.history,
+		Presence:       g.presence,
+		Nodes:          nodes,
+		CheckChannel:   g.checkChannel,
+		MessageSize:    func() int { return g.limits.Load().Rules.MaxMessage },
+		Ready:          g.readiness,
+		Draining:       g.draining.Load,
+		Metrics:        metrics.NewRegistry(g.metrics, metrics.Options{Version: o.Version, Gauges: g.gauges}),
+		Cell:           g.metrics.Edge(),
+		Log:            o.Log,
+		APIKey:         g.cfg.Admin.APIKey.Reveal(),
+		Pprof:          g.cfg.Admin.Pprof,
+		Version:        o.Version,
+		Node:           g.node,
+		Started:        g.started,
 	})
 }
 

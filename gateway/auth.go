@@ -151,16 +151,14 @@ func (g *Gateway) gate(c *config.Endpoint) (*session.Gate, error) {
 	return gate, nil
 }
 
-// revoke takes tokens back. First they are put on the list, then the
+// revokeHere takes tokens back on this node. First they are put on the list, then the
 // connections are looked through; a connection that is admitted meanwhile looks
 // at the list once more when it is open. So none is missed.
-func (g *Gateway) revoke(r api.Revocation) (connections int, err error) {
+func (g *Gateway) revokeHere(r auth.Dated) (connections int, err error) {
 	if g.identities == nil {
 		return 0, api.ErrAuthOff
 	}
-	now := time.Now()
-	what := auth.Revocation(r)
-	switch err := g.identities.revocations.Add(what, now); {
+	switch err := g.identities.revocations.Add(r.Revocation, r.At); {
 	case errors.Is(err, auth.ErrRevocationsFull):
 		return 0, api.ErrRevocationsFull
 	case err != nil:
@@ -168,7 +166,7 @@ func (g *Gateway) revoke(r api.Revocation) (connections int, err error) {
 	}
 	return g.hub.CloseIf(func(c hub.Conn) bool {
 		id := identityOf(c)
-		return id != nil && what.Revokes(id, now)
+		return id != nil && r.Revokes(id, r.At)
 	}, nil, metrics.CloseRevoked), nil
 }
 

@@ -56,7 +56,8 @@ func (g *Gateway) newBroker(cfg *config.Config, log zerolog.Logger) (*broker.Bro
 		return nil, err
 	}
 	return broker.New(broker.Options{
-		Node: g.node, Link: link, Linger: time.Duration(c.Linger), LocalWhenDown: c.WhenDown == config.LocalWhenDown, Bare: c.Bare, Log: log,
+		Node: g.node, Link: link, Linger: time.Duration(c.Linger), LocalWhenDown: c.WhenDown == config.LocalWhenDown, Bare: c.Bare,
+		Control: g.fleet.Control, Changed: func(bool) { g.fleet.Announce() }, Log: log,
 	}), nil
 }
 
@@ -128,5 +129,6 @@ func (g *Gateway) closeBroker(ctx context.Context) error {
 	if g.broker == nil {
 		return nil
 	}
+	g.fleet.Leave()
 	return g.broker.Close(ctx)
 }

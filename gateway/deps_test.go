@@ -61,6 +61,11 @@ func layerTable() []layer {
 			"the hub fans out frames: no sockets, no protocol",
 		},
 		{
+			[]string{gw + "/fleet"},
+			nil,
+			"what nodes say to each other is theirs, and the broker a bus",
+		},
+		{
 			[]string{gw + "/broker"},
 			[]string{gw + "/hub"},
 			"what carries publications between nodes knows what a publication is, and no engine",

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -244,4 +246,96 @@ func resume(ctx context.Context, t *testing.T, nodes []*node) {
 	expect(ctx, t, fresh, "message never "+first+"\nfirst")
 	back := nodes[2].dial(ctx, t, "/?channel=never&since="+position)
 	expect(ctx, t, back, "first")
+}
+
+// post calls the server API.
+func post(t testing.TB, url, body string) (status int, answer string) {
+	t.Helper()
+	resp, err := web.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// A6: what is asked of one node is done on all: who is there, whose connections are closed, which
+// tokens are refused, also by a node that joins later; and a node that is gone has no members.
+func TestFleetIsOne(t *testing.T) {
+	ctx := within(t)
+	configs := embeddedFleet(t, 3)
+	for _, cfg := range configs {
+		cfg.Auth = authConfig().Auth
+		room := cfg.Listeners[0].Endpoints[0]
+		cfg.Listeners[0].Endpoints[0].Auth.Mode = config.AuthNone
+		room.Path = "/room"
+		cfg.Listeners[0].Endpoints = append(cfg.Listeners[0].Endpoints, room)
+		cfg.Namespaces[len(cfg.Namespaces)-1].Presence = true
+	}
+	first := startFleet(ctx, t, configs[:2])
+	third := run(build(t, configs[2]))
+	nodes := append(first, third)
+	api := "http://" + first[0].AdminAddress() + "/api"
+	presence := func() (p struct {
+		Result struct {
+			Members []struct{ Node, Connection, User string }
+			Total   int
+			Missing []string
+		}
+	}) {
+		_, body := get(t, api+"/presence?channel=room.7")
+		if err := json.Unmarshal([]byte(body), &p); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	eventually(t, "three nodes", func() bool { return len(first[0].fleet.Nodes()) == 3 })
+	clients := map[string]*websocket.Conn{}
+	for i, n := range nodes {
+		for _, user := range []string{"alice", "bob"} {
+			clients[fmt.Sprint(user, i)] = n.enter(ctx, t, "/room?channel=room.7", token(t, map[string]any{"sub": user}))
+		}
+	}
+	var p = presence()
+	eventually(t, "six members", func() bool { p = presence(); return p.Result.Total == 6 })
+	if m := p.Result.Members; len(m) != 6 || m[0].Node != "node-0" || m[5].Node != "node-2" || p.Result.Missing != nil {
+		t.Errorf("%+v", p)
+	}
+	if _, body := get(t, api+"/presence_stats?channel=room.7"); body != `{"result":{"channel":"room.7","connections":6,"users":2,"truncated":false}}`+"\n" {
+		t.Error(body)
+	}
+
+	for _, m := range p.Result.Members {
+		if m.Node == "node-1" && m.User == "bob" {
+			n, body := post(t, api+"/disconnect", fmt.Sprintf(`{"node":"node-1","connection":%q,"code":4001}`, m.Connection))
+			if n != 200 {
+				t.Errorf("%d %s", n, body)
+			}
+		}
+	}
+	expectClose(ctx, t, clients["bob1"], 4001, "")
+	if n, body := post(t, api+"/disconnect", `{"user":"bob","code":4002}`); n != 200 || body != `{"result":{"connections":2}}`+"\n" {
+		t.Errorf("%d %s", n, body)
+	}
+	expectClose(ctx, t, clients["bob0"], 4002, "")
+	expectClose(ctx, t, clients["bob2"], 4002, "")
+
+	third.drain()
+	if err := third.wait(t); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "two members", func() bool { p := presence(); return p.Result.Total == 2 && p.Result.Missing == nil })
+
+	if n, body := post(t, api+"/revoke", `{"user":"alice"}`); n != 200 || body != `{"result":{"connections":2}}`+"\n" {
+		t.Errorf("%d %s", n, body)
+	}
+	expectClose(ctx, t, clients["alice0"], 4401, "")
+	expectClose(ctx, t, clients["alice1"], 4401, "")
+	again := start(t, configs[2])
+	eventually(t, "the node that joined to be told", func() bool { return again.identities.revocations.Len() == 1 })
+	again.refused(ctx, t, "a token that was revoked before the node joined", "/room?channel=room.7", bearer(token(t, map[string]any{"iat": time.Now().Add(-time.Minute).Unix()})), 401)
 }

@@ -18,6 +18,7 @@ import (
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/edge"
+	"sluice/gateway/fleet"
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 	"sluice/gateway/protocol"
@@ -38,6 +39,8 @@ type Gateway struct {
 	started    time.Time
 	node       string         // its name in the fleet
 	broker     *broker.Broker // the way to the other nodes; nil: it is alone
+	fleet      *fleet.Fleet   // what it knows of them
+	most       int            // connections that it may have
 	metrics    *metrics.Set
 	hub        *hub.Hub
 	edge       *edge.Edge
@@ -83,7 +86,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.node = nodeName(&cfg.Broker)
+	g.node, g.most = nodeName(&cfg.Broker), g.maxConnections(cfg)
+	g.fleet = g.newFleet(o.Version, component(o.Log, "fleet"))
 	if g.broker, err = g.newBroker(cfg, component(o.Log, "broker")); err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		Listeners:      listeners,
 		Pollers:        or(cfg.Engine.Pollers, procs),
 		ReadBuffer:     int(cfg.Engine.ReadBuffer),
-		MaxConnections: g.maxConnections(cfg),
+		MaxConnections: g.most,
 		Settings:       edgeSettings(cfg),
 		Metrics:        g.metrics.Edge(),
 		Log:            component(o.Log, "edge"),
@@ -215,6 +219,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Wait()
 		return errors.Join(err, g.Stop())
 	}
+	wg.Go(func() { g.fleet.Run(background) })
 	wg.Go(func() { g.publishStats(background) })
 	wg.Go(func() { g.releaseMemory(background) })
 	wg.Go(func() { g.guard.run(background, func() config.Guard { return g.config().Guard }) })

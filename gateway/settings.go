@@ -57,6 +57,16 @@ func namespaces(list []config.Namespace) func(channel string) hub.Namespace {
 	}
 }
 
+// presenceOf says whether a channel shows who is subscribed to it.
+func presenceOf(list []config.Namespace, channel string) bool {
+	for i := range list {
+		if protocol.Match(list[i].Match, channel) {
+			return list[i].Presence
+		}
+	}
+	return false
+}
+
 // class names the channels that match a pattern, for the broker: what is
 // readable of it, and a hash, since others might read the same.
 func class(match string) string {

@@ -28,6 +28,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Check a configuration and print its problems."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration as YAML, secrets redacted."`
 	Token   tokenCmd   `cmd:"" help:"Make and explain tokens, for development."`
+	Nodes   nodesCmd   `cmd:"" help:"Show the nodes of the fleet."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this host can hold, and what limits them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

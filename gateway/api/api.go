@@ -39,12 +39,18 @@ type Options struct {
 	Hub Hub
 	// Disconnect closes a connection with a close code and a reason of at most
 	// 123 bytes of UTF-8; false: there is no such connection.
-	Disconnect func(id hub.ID, code uint16, reason string) bool
-	// DisconnectUser closes all connections of a user likewise, and returns how many there were.
-	DisconnectUser func(user string, code uint16, reason string) (connections int)
-	// Revoke closes the connections whose tokens fall under r, returns how many
-	// there were, and has those tokens refused from then on.
-	Revoke func(r Revocation) (connections int, err error)
+	// Empty node: this one.
+	Disconnect func(node string, id hub.ID, code uint16, reason string) bool
+	// DisconnectUser closes all connections of a user likewise, on all nodes.
+	DisconnectUser func(user string, code uint16, reason string) Cut
+	// Revoke closes the connections whose tokens fall under r, on all nodes, and has
+	// those tokens refused from then on.
+	Revoke func(r Revocation) (Cut, error)
+	// Presence lists at most limit subscribers of a channel, on all nodes.
+	// ErrNoPresence: the channel's namespace does not show them.
+	Presence func(ctx context.Context, channel string, limit int) (Presence, error)
+	// Nodes are those of the fleet, this one included. Nil: it is alone, and /api/info shows none.
+	Nodes func() []Node
 	// History returns at most limit publications of a channel after a position, and
 	// for the zero one the newest. ErrNoHistory: the channel keeps none; hub.ErrDown,
 	// hub.ErrBusy: it cannot be had now.
@@ -92,6 +98,7 @@ func (o *Options) validate() error {
 	need("DisconnectUser", o.DisconnectUser != nil)
 	need("Revoke", o.Revoke != nil)
 	need("History", o.History != nil)
+	need("Presence", o.Presence != nil)
 	need("CheckChannel", o.CheckChannel != nil)
 	need("MessageSize", o.MessageSize != nil)
 	need("Ready", o.Ready != nil)

@@ -143,6 +143,7 @@ func decodeBatch(body []byte) (items [][]byte, p *problem) {
 
 // A farewell is what a disconnect asks for: for one connection, or all of a user's.
 type farewell struct {
+	node   string // of id; "": this one
 	id     hub.ID
 	user   string // "": id
 	code   uint16
@@ -153,7 +154,7 @@ type farewell struct {
 func decodeDisconnect(body []byte) (f farewell, p *problem) {
 	f.code = defaultCloseCode
 	p = scan(body, func(s *scanner) *problem {
-		given, p := s.object("the request", []string{"connection", "user", "code", "reason"}, func(i int) (p *problem) {
+		given, p := s.object("the request", []string{"connection", "user", "code", "reason", "node"}, func(i int) (p *problem) {
 			switch i {
 			case 0:
 				return f.setID(s)
@@ -162,12 +163,18 @@ func decodeDisconnect(body []byte) (f farewell, p *problem) {
 				return p
 			case 2:
 				return f.setCode(s)
-			default:
+			case 3:
 				return f.setReason(s)
+			default:
+				f.node, p = s.name(`"node"`)
+				return p
 			}
 		})
 		if which := given & 3; p == nil && which != 1 && which != 2 {
 			return fail(invalidRequest, `the request must have exactly one of "connection" and "user"`)
+		}
+		if p == nil && f.node != "" && f.user != "" {
+			return fail(invalidRequest, `"node" goes with "connection": a user's connections are closed on all nodes`)
 		}
 		return p
 	})

@@ -23,7 +23,7 @@ func TestManual(t *testing.T) {
 	o.Pprof = true
 	o.CheckChannel = func(string) error { return nil }
 	o.History = func(context.Context, string, hub.Position, int) (hub.Past, error) { return hub.Past{}, nil }
-	o.Disconnect = func(hub.ID, uint16, string) bool { return true }
+	o.Disconnect = func(string, hub.ID, uint16, string) bool { return true }
 	s := New(o)
 
 	line := regexp.MustCompile(`(?m)^curl "?\$A(/[^ "\n]*)"?(?: -d '([^']*)')?`)

@@ -18,6 +18,7 @@ const (
 	notFound
 	unknownConnection
 	noHistory
+	noPresence
 	methodNotAllowed
 	authOff
 	requestTimeout
@@ -49,6 +50,7 @@ var codes = [numCodes]struct {
 	notFound:            {"not_found", http.StatusNotFound},
 	unknownConnection:   {"unknown_connection", http.StatusNotFound},
 	noHistory:           {"no_history", http.StatusNotFound},
+	noPresence:          {"no_presence", http.StatusNotFound},
 	methodNotAllowed:    {"method_not_allowed", http.StatusMethodNotAllowed},
 	authOff:             {"auth_off", http.StatusConflict},
 	requestTimeout:      {"request_timeout", http.StatusRequestTimeout},

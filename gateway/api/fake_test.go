@@ -106,6 +106,20 @@ func (h *fakeHub) Stats() hub.Stats {
 	return hub.Stats{Shards: 2, Connections: 2, Channels: 3, InboxDepth: []int{4, 5}, QueuedBytes: 6}
 }
 
+// presence is that of channel k: two connections of alice, and one of nobody; one more is not listed.
+func (h *fakeHub) presence(_ context.Context, channel string, limit int) (Presence, error) {
+	switch {
+	case h.panic:
+		panic("injected")
+	case h.fail != nil:
+		return Presence{}, h.fail
+	case channel != "k":
+		return Presence{}, ErrNoPresence
+	}
+	list := []Member{{"a", 1, "alice", []byte(`{"plan":"pro"}`)}, {"b", 1, "alice", nil}, {"b", 2, "", nil}}
+	return Presence{list[:min(limit, len(list))], 4, []string{"c"}}, nil
+}
+
 // past is the history of channel k: 1, 2, a binary one, and a larger one.
 func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
 	switch {
@@ -132,31 +146,31 @@ func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, li
 	return p, nil
 }
 
-func (h *fakeHub) disconnect(id hub.ID, code uint16, reason string) bool {
+func (h *fakeHub) disconnect(node string, id hub.ID, code uint16, reason string) bool {
 	if h.panic {
 		panic("injected")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = append(h.closed, farewell{id, "", code, reason})
+	h.closed = append(h.closed, farewell{node, id, "", code, reason})
 	return id == 0xab
 }
 
-func (h *fakeHub) disconnectUser(user string, code uint16, reason string) int {
+func (h *fakeHub) disconnectUser(user string, code uint16, reason string) Cut {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = append(h.closed, farewell{0, user, code, reason})
-	return len(user)
+	h.closed = append(h.closed, farewell{"", 0, user, code, reason})
+	return Cut{Connections: len(user)}
 }
 
-func (h *fakeHub) revoke(r Revocation) (int, error) {
+func (h *fakeHub) revoke(r Revocation) (Cut, error) {
 	if h.panic {
 		panic("injected")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.revoked = append(h.revoked, r)
-	return 3, h.fail
+	return Cut{Connections: 3}, h.fail
 }
 
 type channelError string
@@ -170,7 +184,7 @@ func options(h *fakeHub) Options {
 	set := metrics.NewSet(2)
 	return Options{
 		Hub:        h,
-		Disconnect: h.disconnect, DisconnectUser: h.disconnectUser, Revoke: h.revoke, History: h.past,
+		Disconnect: h.disconnect, DisconnectUser: h.disconnectUser, Revoke: h.revoke, History: h.past, Presence: h.presence,
 		CheckChannel: func(name string) error {
 			if len(name) != 1 {
 				return channelError("it must have one byte")

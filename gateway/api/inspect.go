@@ -151,6 +151,20 @@ type nodeView struct {
 	MessageSize int       `json:"message_size"`
 	Goroutines  int       `json:"goroutines"`
 	RSSAnon     uint64    `json:"rss_anon_bytes"`
+
+	// Nodes of the fleet; absent on a node alone.
+	Nodes []Node `json:"nodes,omitempty"`
+}
+
+// Node is one of a fleet, as it said itself within the last seconds.
+type Node struct {
+	Node           string    `json:"node"`
+	Version        string    `json:"version"`
+	Started        time.Time `json:"started"`
+	Ready          bool      `json:"ready"`
+	Draining       bool      `json:"draining"`
+	Connections    int       `json:"connections"`
+	MaxConnections int       `json:"max_connections"`
 }
 
 // info is this node at this moment.
@@ -176,5 +190,8 @@ func (s *Server) info(*http.Request) (any, *problem) {
 		v.Inbox += n
 	}
 	v.RSSAnon, _ = metrics.AnonymousMemory()
+	if o.Nodes != nil {
+		v.Nodes = o.Nodes()
+	}
 	return v, nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func TestInfo(t *testing.T) {
 		Node: "node-1", Version: "v0.0.0", Draining: true, Connections: 2, Channels: 3, Shards: 2,
 		Inbox: 9, QueuedBytes: 6, MessageSize: testMessageSize,
 	}
-	if v != want {
+	if !reflect.DeepEqual(v, want) {
 		t.Errorf("got  %+v\nwant %+v", v, want)
 	}
 }

@@ -88,7 +88,7 @@ func TestDocumentedExamples(t *testing.T) {
 	d := contract(t)
 	o := options(&fakeHub{})
 	o.CheckChannel = func(string) error { return nil }
-	o.Disconnect = func(hub.ID, uint16, string) bool { return true }
+	o.Disconnect = func(string, hub.ID, uint16, string) bool { return true }
 	s := New(o)
 	for path, schema := range map[string]string{
 		"/api/publish": "Publish", "/api/broadcast": "Broadcast", "/api/batch": "Batch", "/api/disconnect": "Disconnect",
@@ -149,7 +149,7 @@ func settings() map[string]setting {
 			if r.Method == http.MethodPost {
 				return plain(o, body(r, strings.NewReader(`{"connection":"0000000000000001"}`)))
 			}
-			if r.URL.Path == "/api/history" {
+			if r.URL.Query().Has("channel") {
 				return plain(o, request(r.Method, r.URL.Path+"?channel=a", ""))
 			}
 			o.Pprof = false
@@ -160,11 +160,11 @@ func settings() map[string]setting {
 			return plain(o, r)
 		},
 		"409": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
-			o.Revoke = func(Revocation) (int, error) { return 0, ErrAuthOff }
+			o.Revoke = func(Revocation) (Cut, error) { return Cut{}, ErrAuthOff }
 			return plain(o, r)
 		},
 		"507": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
-			o.Revoke = func(Revocation) (int, error) { return 0, ErrRevocationsFull }
+			o.Revoke = func(Revocation) (Cut, error) { return Cut{}, ErrRevocationsFull }
 			return plain(o, r)
 		},
 		"408": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
@@ -207,7 +207,7 @@ func settings() map[string]setting {
 			default:
 				o.Hub = &fakeHub{panic: true}
 				o.Disconnect, o.Revoke = o.Hub.(*fakeHub).disconnect, o.Hub.(*fakeHub).revoke
-				o.History = o.Hub.(*fakeHub).past
+				o.History, o.Presence = o.Hub.(*fakeHub).past, o.Hub.(*fakeHub).presence
 				o.Ready = func() (bool, string) { panic("injected") }
 			}
 			return plain(o, r)
@@ -278,7 +278,7 @@ func TestEveryDocumentedStatus(t *testing.T) {
 					o := options(&fakeHub{})
 					o.Pprof = true
 					target := path
-					if path == "/api/history" {
+					if path == "/api/history" || strings.HasPrefix(path, "/api/presence") {
 						target += "?channel=k"
 					}
 					if status == "200" && slices.Contains([]string{"/debug/pprof/profile", "/debug/pprof/trace"}, path) {

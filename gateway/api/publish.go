@@ -132,9 +132,12 @@ func (s *Server) disconnect(body []byte) (any, *problem) {
 		return nil, p
 	}
 	if f.user != "" {
-		return resultAnswer{cut{s.options.DisconnectUser(f.user, f.code, f.reason)}}, nil
+		return resultAnswer{s.options.DisconnectUser(f.user, f.code, f.reason)}, nil
 	}
-	if !s.options.Disconnect(f.id, f.code, f.reason) {
+	if !s.options.Disconnect(f.node, f.id, f.code, f.reason) {
+		if f.node != "" {
+			return nil, fail(unknownConnection, "node %s has no open connection %s, or does not answer", quoted(f.node), f.id)
+		}
 		return nil, fail(unknownConnection, "this node has no open connection %s", f.id)
 	}
 	return resultAnswer{nothing{}}, nil

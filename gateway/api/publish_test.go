@@ -223,13 +223,16 @@ func TestDisconnect(t *testing.T) {
 		want       string
 		closed     []farewell
 	}{
-		{"defaults", `{` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, "", 1008, ""}}},
-		{"code and reason", `{"code":4001,"reason":"gr\u00fc\u00df",` + id + `}`, 200, `{"result":{}}`, []farewell{{0xab, "", 4001, "grüß"}}},
-		{"unknown", `{"connection":"00000000000000ff"}`, 404, `"code":"unknown_connection","message":"this node has no open connection 00000000000000ff"`, []farewell{{0xff, "", 1008, ""}}},
-		{"longest reason", `{` + id + `,"reason":"` + strings.Repeat("x", 123) + `"}`, 200, ``, []farewell{{0xab, "", 1008, strings.Repeat("x", 123)}}},
+		{"defaults", `{` + id + `}`, 200, `{"result":{}}`, []farewell{{"", 0xab, "", 1008, ""}}},
+		{"code and reason", `{"code":4001,"reason":"gr\u00fc\u00df",` + id + `}`, 200, `{"result":{}}`, []farewell{{"", 0xab, "", 4001, "grüß"}}},
+		{"unknown", `{"connection":"00000000000000ff"}`, 404, `"code":"unknown_connection","message":"this node has no open connection 00000000000000ff"`, []farewell{{"", 0xff, "", 1008, ""}}},
+		{"longest reason", `{` + id + `,"reason":"` + strings.Repeat("x", 123) + `"}`, 200, ``, []farewell{{"", 0xab, "", 1008, strings.Repeat("x", 123)}}},
 		{"too long a reason", `{` + id + `,"reason":"` + strings.Repeat("x", 124) + `"}`, 400, `124 bytes, of at most 123`, nil},
 		{"reason a number", `{` + id + `,"reason":1}`, 400, `\"reason\" must be a string`, nil},
-		{"a user", `{"user":"alice","code":4001}`, 200, `{"result":{"connections":5}}`, []farewell{{0, "alice", 4001, ""}}},
+		{"a user", `{"user":"alice","code":4001}`, 200, `{"result":{"connections":5}}`, []farewell{{"", 0, "alice", 4001, ""}}},
+		{"on another node", `{"node":"edge-2",` + id + `}`, 200, `{"result":{}}`, []farewell{{"edge-2", 0xab, "", 1008, ""}}},
+		{"unknown there", `{"node":"edge-2","connection":"00000000000000ff"}`, 404, `node \"edge-2\" has no open connection`, []farewell{{"edge-2", 0xff, "", 1008, ""}}},
+		{"a user on a node", `{"node":"edge-2","user":"alice"}`, 400, `\"node\" goes with`, nil},
 		{"both", `{` + id + `,"user":"alice"}`, 400, `exactly one of`, nil},
 		{"an empty user", `{"user":""}`, 400, `1 to 255 bytes`, nil},
 		{"neither", `{}`, 400, `exactly one of \"connection\" and \"user\"`, nil},

@@ -26,8 +26,12 @@ var (
 // maxName is the longest user or token id, in bytes.
 const maxName = 255
 
-type cut struct {
+// Cut is what became of connections that were to be closed.
+type Cut struct {
+	// Connections that were.
 	Connections int `json:"connections"`
+	// Missing are nodes that did not answer: there may be more on them.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // revoke takes tokens back: connections with them are closed, and they are
@@ -40,8 +44,8 @@ func (s *Server) revoke(body []byte) (any, *problem) {
 	n, err := s.options.Revoke(r)
 	switch {
 	case err == nil:
-		s.log.Info().Int("connections", n).Msg("revoked")
-		return resultAnswer{cut{n}}, nil
+		s.log.Info().Int("connections", n.Connections).Strs("missing", n.Missing).Msg("revoked")
+		return resultAnswer{n}, nil
 	case errors.Is(err, ErrAuthOff):
 		return nil, fail(authOff, "auth is off on this node: there are no tokens")
 	case errors.Is(err, ErrRevocationsFull):

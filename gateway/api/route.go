@@ -31,6 +31,8 @@ func (s *Server) table() []route {
 		{path: "/api/revoke", method: http.MethodPost, serve: s.command(s.revoke, single)},
 		{path: "/api/channels", method: http.MethodGet, serve: s.query(s.channels)},
 		{path: "/api/history", method: http.MethodGet, serve: s.query(s.history)},
+		{path: "/api/presence", method: http.MethodGet, serve: s.query(s.presence)},
+		{path: "/api/presence_stats", method: http.MethodGet, serve: s.query(s.presenceStats)},
 		{path: "/api/connections", method: http.MethodGet, serve: s.query(s.connections)},
 		{path: "/api/info", method: http.MethodGet, serve: s.query(s.info)},
 		{path: "/api/openapi.yaml", method: http.MethodGet, serve: document},

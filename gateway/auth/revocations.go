@@ -57,7 +57,7 @@ func NewRevocations(limit int, keep time.Duration) *Revocations {
 	return &Revocations{limit: limit, keep: keep, users: map[string]time.Time{}, tokens: map[string]time.Time{}}
 }
 
-// Add takes something back, as of now.
+// Add takes something back, as of now. One that was taken back later already stays as it is.
 func (l *Revocations) Add(r Revocation, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +73,9 @@ func (l *Revocations) Add(r Revocation, now time.Time) error {
 	if !there && l.ends.Len() >= l.limit {
 		return ErrRevocationsFull
 	}
-	list[key] = now
+	if now.After(list[key]) {
+		list[key] = now
+	}
 	if !there {
 		l.ends.Add(now.Add(l.keep).UnixMilli(), r)
 	}
@@ -122,6 +124,28 @@ func (l *Revocations) Revoked(id *Identity, now time.Time) bool {
 		return true
 	}
 	return id.Issued.Before(l.before)
+}
+
+// Dated is a revocation and when it was made.
+type Dated struct {
+	Revocation
+	At time.Time
+}
+
+// All are the entries that are in force.
+func (l *Revocations) All() (list []Dated) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for user, at := range l.users {
+		list = append(list, Dated{Revocation{User: user}, at})
+	}
+	for id, at := range l.tokens {
+		list = append(list, Dated{Revocation{TokenID: id}, at})
+	}
+	if !l.before.IsZero() {
+		list = append(list, Dated{Revocation{IssuedBefore: l.before}, l.before})
+	}
+	return list
 }
 
 // Len is how many users and tokens are on the list.

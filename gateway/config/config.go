@@ -280,8 +280,8 @@ type Cluster struct {
 	Listen string `yaml:"listen"`
 	// host:port by which the others reach it, where that is another. Empty = as it listens.
 	Advertise string `yaml:"advertise"`
-	// Other nodes, host:port; one that is up is enough to find all. This node's own may be among them. The first start of a fleet with
-	// histories counts them: name all nodes.
+	// The other nodes, host:port. Histories begin when most of them are up. This node's own may be
+	// among them where listen or advertise is the same text.
 	Routes []string `yaml:"routes"`
 	// What nodes prove to each other that they belong to the fleet with. The same on all.
 	Secret Secret `yaml:"secret"`
@@ -312,6 +312,8 @@ type Namespace struct {
 	MaxSubscribers int `yaml:"max_subscribers"`
 	// What is kept of each channel, for clients that come back (?since=EPOCH:OFFSET) and for GET /api/history.
 	History History `yaml:"history"`
+	// May the server API list who is subscribed (GET /api/presence)?
+	Presence bool `yaml:"presence"`
 	// Who may join, when auth is on; one of these is enough: claims (those whose token names the
 	// channel), users (whoever has a valid token), or a pattern such as user.{user} (the user
 	// itself, on those channels). Empty = nobody.

@@ -98,6 +98,16 @@ func (f *Fleet) Ask(ctx context.Context, what string, body any) (*Answers, error
 	return a, nil
 }
 
+// Tell asks one node, and does not wait for what it answers.
+func (f *Fleet) Tell(node, what string, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		f.o.Log.Error().Err(err).Msg("a control message cannot be encoded")
+		return
+	}
+	f.send(node, &message{Kind: kindAsk, What: what, Body: raw})
+}
+
 // answer is what this node says.
 func (f *Fleet) answer(what string, body json.RawMessage) (json.RawMessage, error) {
 	h := f.handlers[what]

@@ -115,7 +115,10 @@ func (f *Fleet) Announce() {
 	}
 }
 
-// Run speaks and listens until ctx is done, and says goodbye.
+// Leave says goodbye: the others need not wait for this node's silence.
+func (f *Fleet) Leave() { f.send("", &message{Kind: kindBye}) }
+
+// Run speaks and listens until ctx is done.
 func (f *Fleet) Run(ctx context.Context) {
 	t := time.NewTicker(period)
 	defer t.Stop()
@@ -123,7 +126,6 @@ func (f *Fleet) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			f.send("", &message{Kind: kindBye})
 			f.wg.Wait()
 			return
 		case <-t.C:

@@ -81,6 +81,38 @@ func (s *Subscriber) info() ConnectionInfo {
 	return info
 }
 
+// Members lists at most limit subscribers of a channel, and says how many there are.
+func (h *Hub) Members(name string, limit int) (list []ConnectionInfo, total int) {
+	st := h.stripeOf(name)
+	st.mu.Lock()
+	ch := st.channels[name]
+	if ch != nil {
+		total = ch.total
+	}
+	st.mu.Unlock()
+	if ch == nil {
+		return nil, 0
+	}
+	for _, sh := range h.shards {
+		sh.call(func() {
+			for v := range h.codecs {
+				r := sh.runs[runKey{ch, Variant(v)}]
+				if r == nil {
+					continue
+				}
+				for i := range r.subs {
+					if len(list) >= limit {
+						return
+					}
+					s := r.subs[i].sub
+					list = append(list, ConnectionInfo{ID: s.ID(), Conn: s.conn})
+				}
+			}
+		})
+	}
+	return list, max(total, len(list))
+}
+
 // Disconnect closes the connection that id names, with the encoded close
 // frame, and reports whether there was one.
 func (h *Hub) Disconnect(id ID, frame []byte) (found bool) {

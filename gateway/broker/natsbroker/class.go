@@ -132,6 +132,9 @@ func (k *class) ensure() {
 	ctx, cancel := context.WithTimeout(k.conn.link.ctx, ensureTimeout)
 	defer cancel()
 	epoch, err := k.try(ctx, of)
+	if err != nil && !errors.Is(err, broker.ErrDown) {
+		k.conn.link.o.Log.Warn().Err(err).Str("stream", k.stream).Msg("nats: no histories")
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if epoch != k.epoch {
@@ -181,19 +184,31 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 	s, err := js.Stream(ctx, want.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if s, err = js.CreateStream(ctx, want); fewServers(err) {
+			want.Replicas = 1 // until there are more
+			s, err = js.CreateStream(ctx, want)
+		}
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = js.Stream(ctx, want.Name) // another node was faster
 		}
 	case err == nil && differs(&s.CachedInfo().Config, &want):
 		config := s.CachedInfo().Config
 		config.MaxMsgsPerSubject, config.MaxAge, config.Duplicates = want.MaxMsgsPerSubject, want.MaxAge, want.Duplicates
-		if k.conn.link.o.Replicas > 0 {
+		before := config.Replicas
+		if config.Replicas = max(before, want.Replicas); k.conn.link.o.Replicas > 0 {
 			config.Replicas = want.Replicas
 		}
-		s, err = js.UpdateStream(ctx, config)
+		var updated jetstream.Stream
+		if updated, err = js.UpdateStream(ctx, config); fewServers(err) {
+			config.Replicas = before
+			updated, err = js.UpdateStream(ctx, config)
+		}
+		if err == nil {
+			s = updated
+		}
 	}
 	switch {
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, context.DeadlineExceeded):
+	case notYet(err), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, context.DeadlineExceeded):
 		return "", errNoJetStream
 	case err != nil:
 		return "", k.conn.failure(err)
@@ -205,7 +220,21 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 func epochOf(created time.Time) string { return strconv.FormatInt(created.UnixNano(), 36) }
 
 func differs(have, want *jetstream.StreamConfig) bool {
-	return have.MaxMsgsPerSubject != want.MaxMsgsPerSubject || have.MaxAge != want.MaxAge
+	return have.MaxMsgsPerSubject != want.MaxMsgsPerSubject || have.MaxAge != want.MaxAge || have.Replicas < want.Replicas
+}
+
+// notYet says that JetStream's servers have no leader at the moment.
+func notYet(err error) bool {
+	const notAvailable = 10008
+	var e *jetstream.APIError
+	return errors.As(err, &e) && e.ErrorCode == notAvailable
+}
+
+// fewServers says that JetStream has not as many servers as there are to be copies.
+func fewServers(err error) bool {
+	const noPeers, notClustered = 10005, 10074 // NATS's own numbers
+	var e *jetstream.APIError
+	return errors.As(err, &e) && (e.ErrorCode == noPeers || e.ErrorCode == notClustered)
 }
 
 // maxDuplicates is JetStream's own default. Nobody sends identifiers that it would look for.

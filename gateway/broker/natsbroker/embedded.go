@@ -109,14 +109,15 @@ func (e *embedded) cluster(s *server.Options, c *Embedded) (err error) {
 	}
 	own := map[string]bool{c.ClusterListen: true, c.Advertise: true}
 	for _, r := range c.Routes {
+		if own[r] {
+			continue // it would be counted, and JetStream wait for one more server
+		}
 		u := &url.URL{Scheme: "nats-route", Host: r}
 		if c.Secret != "" {
 			u.User = url.UserPassword(clusterUser, c.Secret)
 		}
 		s.Routes = append(s.Routes, u)
-		if !own[r] {
-			e.size++
-		}
+		e.size++
 	}
 	return nil
 }

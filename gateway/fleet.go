@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/api"
+	"sluice/gateway/auth"
+	"sluice/gateway/fleet"
+	"sluice/gateway/hub"
+	"sluice/gateway/metrics"
+	"sluice/gateway/ws"
+)
+
+// Questions that nodes ask each other.
+const (
+	askMembers    = "members"
+	askDisconnect = "disconnect"
+	askRevoke     = "revoke"
+)
+
+// newFleet is this node's view of the others: of a node alone, it is a fleet of one.
+func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
+	f := fleet.New(fleet.Options{
+		Node: g.node, Bus: bus{g}, Log: log,
+		Status: func() fleet.Status {
+			ready, _ := g.readiness()
+			return fleet.Status{
+				Node: g.node, Version: version, Started: g.started, Ready: ready, Draining: g.draining.Load(),
+				Connections: g.hub.Stats().Connections, MaxConnections: g.most,
+			}
+		},
+		Joined: g.handRevocations,
+	})
+	f.Handle(askMembers, handle(func(q membersOf) (membersAnswer, error) { return g.members(q), nil }))
+	f.Handle(askDisconnect, handle(func(q disconnection) (api.Cut, error) {
+		return api.Cut{Connections: g.disconnect(q)}, nil
+	}))
+	f.Handle(askRevoke, handle(func(r auth.Dated) (api.Cut, error) {
+		n, err := g.revokeHere(r)
+		return api.Cut{Connections: n}, err
+	}))
+	return f
+}
+
+// bus is the broker, if there is one.
+type bus struct{ g *Gateway }
+
+// Send implements fleet.Bus.
+func (b bus) Send(node string, m []byte) error {
+	if b.g.broker == nil {
+		return nil
+	}
+	return b.g.broker.Send(node, m)
+}
+
+// handle decodes the questions of a handler.
+func handle[Q, A any](f func(Q) (A, error)) fleet.Handler {
+	return func(body json.RawMessage) (any, error) {
+		var q Q
+		if err := json.Unmarshal(body, &q); err != nil {
+			return nil, fmt.Errorf("gateway: a question is not understood: %w", err)
+		}
+		return f(q)
+	}
+}
+
+// ask asks all nodes, and calls f with each answer. It returns those that gave none.
+func ask[A any](ctx context.Context, g *Gateway, what string, question any, f func(node string, a A)) (missing []string, err error) {
+	answers, err := g.fleet.Ask(ctx, what, question)
+	if err != nil {
+		return nil, err
+	}
+	missing = answers.Missing
+	for node, raw := range answers.ByNode {
+		var a A
+		if err := json.Unmarshal(raw, &a); err != nil {
+			answers.Failed[node] = err
+			continue
+		}
+		f(node, a)
+	}
+	for node, err := range answers.Failed {
+		if node == g.node {
+			return nil, err
+		}
+		g.log.Warn().Str("node", node).Str("what", what).Err(err).Msg("a node of the fleet could not answer")
+		missing = append(missing, node)
+	}
+	slices.Sort(missing)
+	return missing, nil
+}
+
+// nodes are those of the fleet, for the server API.
+func (g *Gateway) nodes() []api.Node {
+	var list []api.Node
+	for _, s := range g.fleet.Nodes() {
+		list = append(list, api.Node(s))
+	}
+	return list
+}
+
+// membersOf asks who is subscribed to a channel.
+type membersOf struct {
+	Channel string `json:"channel"`
+	Limit   int    `json:"limit"`
+}
+
+type membersAnswer struct {
+	Members []memberAnswer `json:"members"`
+	Total   int            `json:"total"`
+}
+
+type memberAnswer struct {
+	ID   hub.ID          `json:"id"`
+	User string          `json:"user,omitempty"`
+	Meta json.RawMessage `json:"meta,omitempty"`
+}
+
+// members are a channel's subscribers on this node.
+func (g *Gateway) members(q membersOf) (a membersAnswer) {
+	list, total := g.hub.Members(q.Channel, q.Limit)
+	a.Total = total
+	for _, c := range list {
+		m := memberAnswer{ID: c.ID}
+		if id := identityOf(c.Conn); id != nil {
+			m.User, m.Meta = id.User, id.Meta
+		}
+		a.Members = append(a.Members, m)
+	}
+	return a
+}
+
+// presence is who is subscribed to a channel, on all nodes. Nobody's list is
+// kept: a node that is gone has no members from the moment that it is missed.
+func (g *Gateway) presence(ctx context.Context, channel string, limit int) (p api.Presence, err error) {
+	if !presenceOf(g.config().Namespaces, channel) {
+		return p, api.ErrNoPresence
+	}
+	p.Missing, err = ask(ctx, g, askMembers, membersOf{channel, limit}, func(node string, a membersAnswer) {
+		p.Total += a.Total
+		for _, m := range a.Members {
+			p.Members = append(p.Members, api.Member{Node: node, ID: m.ID, User: m.User, Meta: m.Meta})
+		}
+	})
+	slices.SortFunc(p.Members, func(a, b api.Member) int {
+		if a.Node != b.Node {
+			return cmp.Compare(a.Node, b.Node)
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	p.Members = p.Members[:min(limit, len(p.Members))]
+	return p, err
+}
+
+// disconnection says whom to close: a user's connections, or one of a node's.
+type disconnection struct {
+	User   string `json:"user,omitempty"`
+	Node   string `json:"node,omitempty"`
+	ID     hub.ID `json:"id,omitempty"`
+	Code   uint16 `json:"code"`
+	Reason string `json:"reason"`
+}
+
+// disconnect closes them on this node.
+func (g *Gateway) disconnect(d disconnection) (connections int) {
+	frame := ws.AppendClose(nil, ws.CloseCode(d.Code), d.Reason)
+	if d.User != "" {
+		return g.hub.CloseIf(func(c hub.Conn) bool {
+			id := identityOf(c)
+			return id != nil && id.User == d.User
+		}, frame, metrics.CloseAPI)
+	}
+	if d.Node == g.node && g.hub.Disconnect(d.ID, frame) {
+		return 1
+	}
+	return 0
+}
+
+// disconnectOne closes one connection, wherever it is.
+func (g *Gateway) disconnectOne(node string, id hub.ID, code uint16, reason string) bool {
+	d := disconnection{Node: node, ID: id, Code: code, Reason: reason}
+	if node == "" || node == g.node {
+		d.Node = g.node
+		return g.disconnect(d) > 0
+	}
+	return g.cut(askDisconnect, d).Connections > 0
+}
+
+// disconnectUser closes all connections of a user.
+func (g *Gateway) disconnectUser(user string, code uint16, reason string) api.Cut {
+	return g.cut(askDisconnect, disconnection{User: user, Code: code, Reason: reason})
+}
+
+// cut asks all nodes to close connections.
+func (g *Gateway) cut(what string, question any) (c api.Cut) {
+	missing, err := ask(context.Background(), g, what, question, func(_ string, a api.Cut) { c.Connections += a.Connections })
+	if err != nil {
+		g.log.Error().Err(err).Str("what", what).Msg("the fleet could not be asked")
+	}
+	c.Missing = missing
+	return c
+}
+
+// revoke takes tokens back on all nodes. Nodes that join later are told then.
+func (g *Gateway) revoke(r api.Revocation) (c api.Cut, err error) {
+	dated := auth.Dated{Revocation: auth.Revocation(r), At: time.Now()}
+	n, err := g.revokeHere(dated) // first: what it cannot do, the others need not
+	if err != nil {
+		return c, err
+	}
+	c = g.cut(askRevoke, dated)
+	c.Connections += n
+	return c, nil
+}
+
+// handRevocations tells a node that has joined what is revoked.
+func (g *Gateway) handRevocations(node string) {
+	if g.identities == nil {
+		return
+	}
+	for _, r := range g.identities.revocations.All() {
+		g.fleet.Tell(node, askRevoke, r)
+	}
+}
