@@ -89,7 +89,7 @@ func TestStopBeforeRun(t *testing.T) {
 	}
 }
 
-// Stop ends a drain, in its delay and in its period, at once.
+// D3: Stop, which a second signal calls, ends a drain, in its delay and in its period, at once.
 func TestStopDuringDrain(t *testing.T) {
 	for _, phase := range []string{"delay", "period"} {
 		t.Run(phase, func(t *testing.T) {

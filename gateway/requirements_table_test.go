@@ -87,5 +87,13 @@ func requirements() []requirement {
 		{"O8", "a header says who the client is only where a trusted proxy sends it, from the right", []string{listener + "trusted_proxies"}, ""},
 		{"O9", "the PROXY protocol is asked for where it is configured, from the proxies alone", []string{listener + "proxy_protocol.from"}, ""},
 		{"O10", "the systemd unit gives the process what it needs and nothing else", nil, "configs/sluice.service"},
+
+		{"B1", "what is on its way to the broker is bounded: above it publishers are told so; what arrives does once, in order", []string{"broker.queue_bytes"}, ""},
+		{"B2", "a link that was lost comes back at random times; who may have missed something is told", []string{"broker.when_down"}, ""},
+		{"B4", "a broker's certificate is verified, its secrets come from files, and nobody joins a fleet from elsewhere without one", nil, ""},
+
+		{"D1", "a node that goes lets its clients go over a period, and ends with 0; who comes back elsewhere has missed nothing", []string{"drain.period", "drain.timeout"}, ""},
+		{"D2", "what was acknowledged is kept when a node is killed", nil, ""},
+		{"D3", "a second signal ends at once; a reload is whole or nothing", nil, ""},
 	}
 }

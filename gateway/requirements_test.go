@@ -153,7 +153,7 @@ func link(p proof) string { return fmt.Sprintf("[%s](../%s)", p.test, p.file) }
 
 // An id, and a list of them: "C3", "C3, C4", "C3, W1 and W10".
 const (
-	anID   = `[CWLTAO][1-9]\d?`
+	anID   = `[CWLTAOBD][1-9]\d?`
 	idList = anID + `(?:(?:, | and )` + anID + `)*`
 )
 
@@ -163,9 +163,9 @@ var (
 	// "(C3)". One that is mentioned in passing is none of them.
 	inComment = regexp.MustCompile(`^(?:(?:Test|Fuzz)\w+: )(` + idList + `)\b|(?:^|[.;] )(` + idList + `):|\bholds (` + idList + `)\b|\((` + idList + `)\)`)
 	inList    = regexp.MustCompile(anID)
-	inName    = regexp.MustCompile(`^(?:Test|Fuzz)([CWLTAO][1-9]\d?)[A-Z]|[a-z]([CWLTAO][1-9]\d?)$`)
+	inName    = regexp.MustCompile(`^(?:Test|Fuzz)([CWLTAOBD][1-9]\d?)[A-Z]|[a-z]([CWLTAOBD][1-9]\d?)$`)
 	// inRow finds "C4: both", "W3 at the limit", "5.5/W2 ping", "too big (W3)".
-	inRow = regexp.MustCompile(`^(?:\d[\d.]*/)?([CWLTAO][1-9]\d?)[: ]|\(([CWLTAO][1-9]\d?)\)`)
+	inRow = regexp.MustCompile(`^(?:\d[\d.]*/)?([CWLTAOBD][1-9]\d?)[: ]|\(([CWLTAOBD][1-9]\d?)\)`)
 )
 
 // scanTests reads all test files of the module. What it returns is sorted.

@@ -7,7 +7,7 @@ import (
 )
 
 // TestBadFiles loads one file for each kind of mistake, unknown keys among them
-// (O4), and compares what is said of it with the text beside it.
+// (O4), and brokers that strangers could join (B4), and compares what is said of it with the text beside it.
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.yaml")
 	if err != nil || len(files) == 0 {
