@@ -1,0 +1,287 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/hub"
+)
+
+// fakeLink is a link to nothing. What it is told is in calls.
+type fakeLink struct {
+	r Receiver
+
+	// Guarded by mu.
+	mu    sync.Mutex
+	calls []string
+	fail  error // of Subscribe, Publish, Flush and Read
+	past  Past
+}
+
+func (l *fakeLink) note(format string, args ...any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, fmt.Sprintf(format, args...))
+	return l.fail
+}
+
+func (l *fakeLink) set(err error) {
+	l.mu.Lock()
+	l.fail = err
+	l.mu.Unlock()
+}
+
+// took are the calls since the last time.
+func (l *fakeLink) took() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.calls
+	l.calls = nil
+	return list
+}
+
+func (l *fakeLink) Start(r Receiver) error      { l.r = r; return nil }
+func (l *fakeLink) Close(context.Context) error { return nil }
+func (l *fakeLink) Subscribe(_ context.Context, c []string) error {
+	c = slices.Sorted(slices.Values(c))
+	if len(c) > 3 {
+		return l.note("subscribe %d", len(c))
+	}
+	return l.note("subscribe %s", strings.Join(c, " "))
+}
+func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
+	return l.note("unsubscribe %s", strings.Join(slices.Sorted(slices.Values(c)), " "))
+}
+func (l *fakeLink) Publish(channel string, m []byte) error {
+	return l.note("publish %s %s", channel, m)
+}
+func (l *fakeLink) Flush(context.Context) error { return l.note("flush") }
+func (l *fakeLink) Nodes(string) (int, bool)    { return 0, false }
+func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position, error)) error {
+	if err := l.note("append %s %s", channel, m); err != nil {
+		return err
+	}
+	done(Position{Epoch: "e", Offset: 7}, nil)
+	return nil
+}
+func (l *fakeLink) Read(_ context.Context, _ Class, channel string, after Position, limit int) (Past, error) {
+	err := l.note("read %s %s:%d %d", channel, after.Epoch, after.Offset, limit)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.past, err
+}
+func (l *fakeLink) Send(node string, m []byte) error { return l.note("send %q %s", node, m) }
+
+// fakeSink is a hub that writes down what it is told.
+type fakeSink struct {
+	// Guarded by mu.
+	mu    sync.Mutex
+	calls []string
+}
+
+func (s *fakeSink) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, fmt.Sprintf(format, args...))
+}
+
+func (s *fakeSink) took() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.Sorted(slices.Values(s.calls))
+	s.calls = nil
+	return list
+}
+
+func (s *fakeSink) Deliver(channel string, d hub.Delivery) {
+	s.note("deliver %s %s:%d prev %d from %v %q", channel, d.Position.Epoch, d.Position.Offset, d.Prev, d.Sender, d.Payload)
+}
+func (s *fakeSink) Caught(channel string, p hub.Past, err error) {
+	s.note("caught %s, %d kept, %v", channel, len(p.Kept), err)
+}
+func (s *fakeSink) Doubt(channel string) { s.note("doubt %s", channel) }
+
+// rig runs f with a broker whose link is up.
+func rig(t *testing.T, change func(*Options), f func(b *Broker, l *fakeLink, s *fakeSink)) {
+	synctest.Test(t, func(t *testing.T) {
+		l, s := &fakeLink{}, &fakeSink{}
+		o := Options{Node: "a", Link: l, Linger: 5 * time.Second, Log: zerolog.Nop()}
+		if change != nil {
+			change(&o)
+		}
+		b := New(o)
+		if err := b.Start(s); err != nil {
+			t.Fatal(err)
+		}
+		l.r.Up()
+		synctest.Wait()
+		f(b, l, s)
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func same(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" && len(want)+len(got) > 0 {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// B2: after a loss of the link all channels are subscribed to again, in batches with pauses, and
+// each that may have missed something is doubted; those who came meanwhile are served without.
+func TestLinkComesBack(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		const many = 2*batchSize + 100
+		for i := range many {
+			b.Want(fmt.Sprint("c", i), nil, true)
+		}
+		time.Sleep(time.Second)
+		if got := s.took(); len(got) != many || !strings.HasPrefix(got[0], "caught c0, 0 kept, <nil>") {
+			t.Fatalf("%d answers", len(got))
+		}
+		l.took()
+
+		l.r.Down(ErrDown)
+		b.Want("new", nil, true)
+		synctest.Wait()
+		same(t, "without the link", s.took(), "caught new, 0 kept, "+ErrDown.Error())
+		l.r.Up()
+		begin := time.Now()
+		time.Sleep(time.Second)
+		calls := l.took()
+		same(t, "subscribed to again", calls, "subscribe 1000", "subscribe 1000", "subscribe 101")
+		got := s.took()
+		if len(got) != many+1 || slices.ContainsFunc(got, func(c string) bool { return !strings.HasPrefix(c, "doubt ") }) {
+			t.Errorf("%d channels of %d are doubted", len(got), many+1)
+		}
+		if time.Since(begin) < 2*batchPause {
+			t.Error("there were no pauses")
+		}
+		if n := b.Counters.Downs.Load(); n != 1 || b.Channels() != many+1 {
+			t.Errorf("%d losses, %d channels", n, b.Channels())
+		}
+
+		l.r.Lost()
+		synctest.Wait()
+		if got := s.took(); len(got) != many+1 {
+			t.Errorf("the engine dropped messages, and %d channels are doubted", len(got))
+		}
+	})
+}
+
+// B1: a channel is left a while after its last subscriber, and wanted again before that it is not.
+func TestInterest(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		b.Want("a", nil, true)
+		synctest.Wait()
+		same(t, "subscribed", l.took(), "subscribe a")
+		same(t, "answered", s.took(), "caught a, 0 kept, <nil>")
+		b.Want("a", nil, false)
+		time.Sleep(2 * time.Second)
+		b.Want("a", nil, true)
+		synctest.Wait()
+		same(t, "still subscribed", l.took())
+		same(t, "answered at once", s.took(), "caught a, 0 kept, <nil>")
+		b.Want("a", nil, false)
+		time.Sleep(7 * time.Second)
+		same(t, "left", l.took(), "unsubscribe a")
+		if b.Channels() != 0 {
+			t.Error("the channel is remembered")
+		}
+	})
+}
+
+// B1: publishers are told when the link is down or its queue full; what is confirmed was flushed;
+// an outcome that is not known is no promise that nothing was published.
+func TestPublish(t *testing.T) {
+	outcomes := func(change func(*Options), fail, flush error) (refused error, confirmed []string) {
+		rig(t, change, func(b *Broker, l *fakeLink, _ *fakeSink) {
+			l.set(fail)
+			refused = b.Publish([]string{"k"}, &hub.Publication{Payload: []byte("x")}, func(r hub.Receipt, err error) {
+				confirmed = append(confirmed, fmt.Sprint(r.Nodes, " ", err))
+			})
+			if flush != nil {
+				l.set(flush)
+			}
+			synctest.Wait()
+		})
+		return refused, confirmed
+	}
+	if refused, confirmed := outcomes(nil, nil, nil); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
+		t.Errorf("%v, %v", refused, confirmed)
+	}
+	if refused, confirmed := outcomes(nil, ErrBusy, nil); refused != hub.ErrBusy || confirmed != nil {
+		t.Errorf("busy: %v, %v", refused, confirmed)
+	}
+	if refused, confirmed := outcomes(nil, ErrDown, nil); refused != hub.ErrDown || confirmed != nil {
+		t.Errorf("down: %v, %v", refused, confirmed)
+	}
+	if refused, confirmed := outcomes(nil, nil, ErrDown); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "before the message was confirmed") {
+		t.Errorf("down afterwards: %v, %v", refused, confirmed)
+	}
+	local := func(o *Options) { o.LocalWhenDown = true }
+	if refused, confirmed := outcomes(local, ErrDown, ErrDown); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
+		t.Errorf("local when down: %v, %v", refused, confirmed)
+	}
+}
+
+// Messages are taken apart; what is none of ours is counted, and dropped unless bare ones are welcome.
+func TestReceive(t *testing.T) {
+	receive := func(b *Broker, l *fakeLink, s *fakeSink) []string {
+		l.r.Message("k", []byte("sluice/1\nhello"), Position{}, 0)
+		l.r.Message("k", []byte("sluice/1 binary=1 from=a/00000000000000ab\n\xff"), Position{Epoch: "e", Offset: 9}, 8)
+		l.r.Message("k", []byte("sluice/1 from=b/00000000000000ab new=1\nhi"), Position{}, 0)
+		l.r.Message("k", []byte("sluice/1\n\xff"), Position{}, 0) // text that is none
+		l.r.Message("k", []byte("sluice/1 from\nx"), Position{}, 0)
+		l.r.Message("k", []byte("bare"), Position{}, 0)
+		return s.took()
+	}
+	want := []string{
+		`deliver k :0 prev 0 from 0000000000000000 "hello"`,
+		`deliver k :0 prev 0 from 0000000000000000 "hi"`,
+		`deliver k e:9 prev 8 from 00000000000000ab "\xff"`,
+	}
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		same(t, "envelopes alone", receive(b, l, s), want...)
+		if n := b.Counters.Malformed.Load(); n != 3 {
+			t.Errorf("%d were malformed", n)
+		}
+	})
+	rig(t, func(o *Options) { o.Bare = true }, func(b *Broker, l *fakeLink, s *fakeSink) {
+		same(t, "bare ones, too", receive(b, l, s), append([]string{`deliver k :0 prev 0 from 0000000000000000 "bare"`}, want...)...)
+	})
+}
+
+// A channel with a history is answered with it; one that cannot be read is tried again.
+func TestHistories(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		limits := &hub.History{Class: "h", Size: 3, TTL: time.Hour}
+		l.past = Past{
+			Messages: []Stored{{Position{Epoch: "e", Offset: 4}, []byte("sluice/1\nfour"), time.Now()}, {Position{Epoch: "e", Offset: 5}, []byte("what is this"), time.Now()}},
+			Top:      Position{Epoch: "e", Offset: 5}, Complete: true,
+		}
+		b.Want("k", limits, true)
+		synctest.Wait()
+		same(t, "asked", l.took(), "subscribe k", "read k :0 3")
+		same(t, "answered", s.took(), "caught k, 1 kept, <nil>")
+		l.set(errors.New("no leader"))
+		b.Fetch("k", limits, Position{Epoch: "e", Offset: 4}, false)
+		synctest.Wait()
+		same(t, "told", s.took(), "caught k, 0 kept, no leader")
+		l.set(nil)
+		time.Sleep(2 * time.Second)
+		same(t, "doubted", s.took(), "doubt k")
+	})
+}
