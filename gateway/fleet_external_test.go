@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"sluice/gateway/config"
+	"sluice/gateway/hub"
 )
 
 // An engine is a broker in a process of its own.
@@ -161,6 +163,53 @@ func TestFleetBrokerIsGone(t *testing.T) {
 			}
 			eventually(t, "publications", func() bool { return nodes[0].tryPublish("news") == nil })
 			word(ctx, t, kept, "message news ")
+		})
+	}
+}
+
+// B1: a broker that takes nothing for a while costs bounded memory: publishers are told that it is
+// busy, and what was accepted arrives afterwards, once and in order.
+func TestFleetBrokerIsSlow(t *testing.T) {
+	for _, e := range engines(t) {
+		t.Run(e.name, func(t *testing.T) {
+			const most = 4000 // of 10 KB: more than sockets hold
+			ctx := within(t)
+			e.start(t)
+			configs := e.configs(2)
+			for _, cfg := range configs {
+				cfg.Broker.QueueBytes = 256 << 10
+			}
+			nodes := startFleet(ctx, t, configs)
+			reader := nodes[1].dial(ctx, t, "/?channel=plain")
+			nodes[1].joined(t, "plain", 1)
+			if err := e.process.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			accepted, busy := 0, false
+			for accepted < most && !busy {
+				text := fmt.Appendf(nil, "number %d %s", accepted, strings.Repeat("x", 10_000))
+				switch _, err := nodes[0].hub.Publish([]string{"plain"}, hub.Publication{Payload: text}); err {
+				case nil:
+					accepted++
+				case hub.ErrBusy:
+					busy = true
+				default:
+					t.Fatal(err)
+				}
+			}
+			if err := e.process.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			if !busy {
+				t.Errorf("%d messages of 10 KB were accepted, with room for 256 KiB", accepted)
+			}
+			for i := range accepted {
+				_, b, err := reader.Read(ctx)
+				if want := fmt.Sprintf("number %d ", i); err != nil || !strings.HasPrefix(string(b), want) {
+					t.Fatalf("got %.20q, %v, want %s", b, err, want)
+				}
+			}
+			eventually(t, "room again", func() bool { return nodes[0].tryPublish("plain") == nil })
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
 	"sluice/gateway/ws"
 )
@@ -149,6 +150,7 @@ func FuzzTLSRecords(f *testing.F) {
 		}
 		var got [2][]byte
 		for i, c := range clients {
+			_ = c.SetDeadline(time.Now().Add(patience)) // they are dialled once
 			frame := masked(ws.Binary, string(payload))
 			for k := 0; len(frame) > 0; k++ { // records of these sizes, cut at these places
 				size := len(frame)
