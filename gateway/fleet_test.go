@@ -278,7 +278,7 @@ func TestFleetIsOne(t *testing.T) {
 	}
 	first := startFleet(ctx, t, configs[:2])
 	third := run(build(t, configs[2]))
-	nodes := append(first, third)
+	nodes := []*node{first[0], first[1], third}
 	api := "http://" + first[0].AdminAddress() + "/api"
 	presence := func() (p struct {
 		Result struct {
@@ -286,7 +286,8 @@ func TestFleetIsOne(t *testing.T) {
 			Total   int
 			Missing []string
 		}
-	}) {
+	},
+	) {
 		_, body := get(t, api+"/presence?channel=room.7")
 		if err := json.Unmarshal([]byte(body), &p); err != nil {
 			t.Fatal(err)
@@ -300,7 +301,7 @@ func TestFleetIsOne(t *testing.T) {
 			clients[fmt.Sprint(user, i)] = n.enter(ctx, t, "/room?channel=room.7", token(t, map[string]any{"sub": user}))
 		}
 	}
-	var p = presence()
+	p := presence()
 	eventually(t, "six members", func() bool { p = presence(); return p.Result.Total == 6 })
 	if m := p.Result.Members; len(m) != 6 || m[0].Node != "node-0" || m[5].Node != "node-2" || p.Result.Missing != nil {
 		t.Errorf("%+v", p)

@@ -59,9 +59,11 @@ func (l *fakeLink) Subscribe(_ context.Context, c []string) error {
 	}
 	return l.note("subscribe %s", strings.Join(c, " "))
 }
+
 func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
 	return l.note("unsubscribe %s", strings.Join(slices.Sorted(slices.Values(c)), " "))
 }
+
 func (l *fakeLink) Publish(channel string, m []byte) error {
 	return l.note("publish %s %s", channel, m)
 }
@@ -74,6 +76,7 @@ func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position,
 	done(Position{Epoch: "e", Offset: 7}, nil)
 	return nil
 }
+
 func (l *fakeLink) Read(_ context.Context, _ Class, channel string, after Position, limit int) (Past, error) {
 	err := l.note("read %s %s:%d %d", channel, after.Epoch, after.Offset, limit)
 	l.mu.Lock()
@@ -106,6 +109,7 @@ func (s *fakeSink) took() []string {
 func (s *fakeSink) Deliver(channel string, d hub.Delivery) {
 	s.note("deliver %s %s:%d prev %d from %v %q", channel, d.Position.Epoch, d.Position.Offset, d.Prev, d.Sender, d.Payload)
 }
+
 func (s *fakeSink) Caught(channel string, p hub.Past, err error) {
 	s.note("caught %s, %d kept, %v", channel, len(p.Kept), err)
 }
@@ -206,7 +210,7 @@ func TestInterest(t *testing.T) {
 // B1: publishers are told when the link is down or its queue full; what is confirmed was flushed;
 // an outcome that is not known is no promise that nothing was published.
 func TestPublish(t *testing.T) {
-	outcomes := func(change func(*Options), fail, flush error) (refused error, confirmed []string) {
+	outcomes := func(change func(*Options), fail, flush error) (confirmed []string, refused error) {
 		rig(t, change, func(b *Broker, l *fakeLink, _ *fakeSink) {
 			l.set(fail)
 			refused = b.Publish([]string{"k"}, &hub.Publication{Payload: []byte("x")}, func(r hub.Receipt, err error) {
@@ -217,22 +221,22 @@ func TestPublish(t *testing.T) {
 			}
 			synctest.Wait()
 		})
-		return refused, confirmed
+		return confirmed, refused
 	}
-	if refused, confirmed := outcomes(nil, nil, nil); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
+	if confirmed, refused := outcomes(nil, nil, nil); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
 		t.Errorf("%v, %v", refused, confirmed)
 	}
-	if refused, confirmed := outcomes(nil, ErrBusy, nil); refused != hub.ErrBusy || confirmed != nil {
+	if confirmed, refused := outcomes(nil, ErrBusy, nil); refused != hub.ErrBusy || confirmed != nil {
 		t.Errorf("busy: %v, %v", refused, confirmed)
 	}
-	if refused, confirmed := outcomes(nil, ErrDown, nil); refused != hub.ErrDown || confirmed != nil {
+	if confirmed, refused := outcomes(nil, ErrDown, nil); refused != hub.ErrDown || confirmed != nil {
 		t.Errorf("down: %v, %v", refused, confirmed)
 	}
-	if refused, confirmed := outcomes(nil, nil, ErrDown); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "before the message was confirmed") {
+	if confirmed, refused := outcomes(nil, nil, ErrDown); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "before the message was confirmed") {
 		t.Errorf("down afterwards: %v, %v", refused, confirmed)
 	}
 	local := func(o *Options) { o.LocalWhenDown = true }
-	if refused, confirmed := outcomes(local, ErrDown, ErrDown); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
+	if confirmed, refused := outcomes(local, ErrDown, ErrDown); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
 		t.Errorf("local when down: %v, %v", refused, confirmed)
 	}
 }

@@ -24,8 +24,10 @@ type asked struct {
 func upgrade(change, to string) (args []string) {
 	args = []string{"--http1.1", "--max-time", "2"}
 	for _, h := range [][2]string{
-		{"Connection", "Upgrade"}, {"Upgrade", "websocket"},
-		{"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+		{"Connection", "Upgrade"},
+		{"Upgrade", "websocket"},
+		{"Sec-WebSocket-Version", "13"},
+		{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
 	} {
 		switch {
 		case h[0] != change:

@@ -3,7 +3,6 @@ package natsbroker
 import (
 	"context"
 	"errors"
-
 	"strconv"
 	"sync"
 	"time"

@@ -48,7 +48,8 @@ func (l *Link) connect() (*conn, error) {
 	c.out.init(l.o.QueueBytes)
 	c.appends.init()
 	c.classes.init()
-	options := append(l.dial[:len(l.dial):len(l.dial)],
+	options := append([]nats.Option(nil), l.dial...)
+	options = append(options,
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 		nats.ErrorHandler(c.problem),
 	)

@@ -2,14 +2,13 @@ package redisbroker
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // what Redis names scripts by
+	"crypto/rand" //nolint:gosec // what Redis names scripts by
+	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/redis/rueidis"
 
