@@ -289,3 +289,54 @@ func TestHistories(t *testing.T) {
 		same(t, "doubted", s.took(), "doubt k")
 	})
 }
+
+// B2: attempts to connect come at random times, up to a bound that doubles; who is told of a
+// loss is told once for each.
+func TestKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		begin := time.Now()
+		var attempts []time.Duration
+		r := &downs{}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			Keep(ctx, r, func() (func() error, error) {
+				attempts = append(attempts, time.Since(begin))
+				if len(attempts) == 3 { // connected, for a while
+					return func() error { time.Sleep(time.Minute); return errors.New("cut") }, nil
+				}
+				return nil, errors.New("refused")
+			})
+		}()
+		time.Sleep(10 * time.Minute)
+		cancel()
+		<-ended
+		if r.n != 2 || !errors.Is(r.last, ErrDown) || !strings.Contains(r.last.Error(), "cut") {
+			t.Errorf("told %d times, last of %v", r.n, r.last)
+		}
+		upper := minPause
+		for i := 1; i < len(attempts); i++ {
+			wait := attempts[i] - attempts[i-1]
+			if i == 3 {
+				upper, wait = minPause, wait-time.Minute
+			}
+			if wait > upper {
+				t.Fatalf("attempt %d came %v after the one before, of at most %v", i, wait, upper)
+			}
+			upper = min(2*upper, maxPause)
+		}
+		if n := len(attempts); n < 60 {
+			t.Errorf("%d attempts in 10 minutes", n)
+		}
+	})
+}
+
+// downs counts losses.
+type downs struct {
+	Receiver
+	n    int
+	last error
+}
+
+func (d *downs) Down(err error) { d.n++; d.last = err }

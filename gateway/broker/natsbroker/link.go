@@ -3,12 +3,9 @@ package natsbroker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -68,36 +65,21 @@ func (l *Link) Close(ctx context.Context) error {
 	return err
 }
 
-// Bounds of the pause between attempts to connect, of which a random part is taken.
-const (
-	minPause = 100 * time.Millisecond
-	maxPause = 10 * time.Second
-)
-
 // keep is the goroutine that connects, and hands over what comes in.
 func (l *Link) keep() {
-	pause, told := minPause, false
-	for l.ctx.Err() == nil {
+	broker.Keep(l.ctx, l.receiver, func() (func() error, error) {
 		c, err := l.connect()
-		if err == nil {
-			pause, told = minPause, false
-			err = c.serve()
-			l.conn.Store(nil)
-			c.end()
+		if err != nil {
+			return nil, err
 		}
-		if l.ctx.Err() != nil {
-			return
-		}
-		if !told {
-			told = true
-			l.receiver.Down(fmt.Errorf("%w: %w", broker.ErrDown, err))
-		}
-		select {
-		case <-l.ctx.Done():
-		case <-time.After(rand.N(pause)):
-		}
-		pause = min(2*pause, maxPause)
-	}
+		return func() error {
+			defer func() {
+				l.conn.Store(nil)
+				c.end()
+			}()
+			return c.serve()
+		}, nil
+	})
 }
 
 // live is the connection, or ErrDown.
