@@ -65,6 +65,8 @@ func (l *loader) broker(b *Broker) {
 // embedded checks the server inside this process, and that strangers cannot join it.
 func (l *loader) embedded(b *Broker) {
 	c := &b.Cluster
+	l.check(len(c.Secret.Reveal()) <= maxSecret, "broker.cluster.secret", "must have at most 72 bytes", "broker.cluster.secret_file")
+	l.check(len(b.Password.Reveal()) <= maxSecret, "broker.password", "must have at most 72 bytes", "broker.password_file")
 	l.check(isName(c.Name, 32), "broker.cluster.name", nameProblem(c.Name, 32))
 	if b.ClientListen != "" {
 		host, m := splitAddress(b.ClientListen)
@@ -90,6 +92,9 @@ func (l *loader) embedded(b *Broker) {
 		l.check(m == "", item("broker.cluster.routes", i), m)
 	}
 }
+
+// maxSecret is what bcrypt takes, by which the server inside keeps its passwords.
+const maxSecret = 72
 
 // brokerTLS reads the files, so that what a start would trip over is said here.
 func (l *loader) brokerTLS(t *BrokerTLS) {

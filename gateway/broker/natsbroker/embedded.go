@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // embedded is the server inside this process.
@@ -47,8 +48,13 @@ func startServer(o *Options) (*embedded, error) {
 		JetStream:  true,
 		StoreDir:   c.StoreDir,
 		MaxPayload: int32(c.MaxPayload),
-		Username:   o.User,
-		Password:   o.Password,
+	}
+	if o.User != "" {
+		hash, err := hashed(o.Password)
+		if err != nil {
+			return nil, err
+		}
+		s.Username, s.Password = o.User, hash
 	}
 	var err error
 	switch {
@@ -59,7 +65,10 @@ func startServer(o *Options) (*embedded, error) {
 	case c.ClusterListen != "": // a server without a port for clients has none for routes, either
 		s.Host, s.Port = "127.0.0.1", server.RANDOM_PORT
 		e.user, e.password = "sluice", rand.Text()
-		s.Username, s.Password = e.user, e.password
+		s.Username = e.user
+		if s.Password, err = hashed(e.password); err != nil {
+			return nil, err
+		}
 	}
 	if c.ClusterListen != "" {
 		if err := e.cluster(s, c); err != nil {
@@ -99,7 +108,10 @@ func (e *embedded) cluster(s *server.Options, c *Embedded) (err error) {
 		return err
 	}
 	if c.Secret != "" {
-		l.Username, l.Password = clusterUser, c.Secret
+		l.Username = clusterUser
+		if l.Password, err = hashed(c.Secret); err != nil {
+			return err
+		}
 	}
 	if c.TLS != nil {
 		l.TLSConfig = c.TLS.Clone()
@@ -215,6 +227,15 @@ func (e *embedded) others() (map[string]bool, error) {
 		ids[r.RemoteID] = true
 	}
 	return ids, nil
+}
+
+// hashed is how the server wants to have a password: it warns of others at each start.
+func hashed(password string) (string, error) {
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		return "", fmt.Errorf("natsbroker: password: %w", err) // longer than 72 bytes
+	}
+	return string(h), nil
 }
 
 func hostPort(address string) (host string, port int, err error) {

@@ -1,0 +1,200 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+)
+
+// A network carries the messages of several fleets' nodes in one process.
+type network struct {
+	// Guarded by mu.
+	mu   sync.Mutex
+	ends map[string]*Fleet
+	deaf map[string]bool // nothing goes there, nor comes from there
+}
+
+// end is one node's bus.
+type end struct {
+	net  *network
+	node string
+}
+
+func (e end) Send(node string, m []byte) error {
+	e.net.mu.Lock()
+	defer e.net.mu.Unlock()
+	if e.net.deaf[e.node] {
+		return errors.New("the link is down")
+	}
+	for name, f := range e.net.ends {
+		if name != e.node && !e.net.deaf[name] && (node == "" || node == name) {
+			f.Control(append([]byte(nil), m...))
+		}
+	}
+	return nil
+}
+
+func (n *network) cut(node string, deaf bool) {
+	n.mu.Lock()
+	n.deaf[node] = deaf
+	n.mu.Unlock()
+}
+
+// rig runs f with three nodes that know each other.
+func rig(t *testing.T, f func(n *network, nodes []*Fleet, joined func() string)) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{ends: map[string]*Fleet{}, deaf: map[string]bool{}}
+		var mu sync.Mutex
+		var joins []string
+		var nodes []*Fleet
+		for _, name := range []string{"a", "b", "c"} {
+			started := time.Now()
+			node := New(Options{
+				Node: name, Bus: end{n, name}, Log: zerolog.Nop(),
+				Status: func() Status {
+					return Status{Node: name, Version: "v1", Started: started, Ready: true, Connections: 7, MaxConnections: 10}
+				},
+				Joined: func(other string) {
+					mu.Lock()
+					joins = append(joins, name+other)
+					mu.Unlock()
+				},
+			})
+			node.Handle("name", func(json.RawMessage) (any, error) { return name, nil })
+			node.Handle("large", func(json.RawMessage) (any, error) { return strings.Repeat("ü", maxPart), nil })
+			node.Handle("slow", func(json.RawMessage) (any, error) {
+				if name == "c" {
+					time.Sleep(2 * Patience)
+				}
+				return name, nil
+			})
+			node.Handle("fails", func(json.RawMessage) (any, error) { return nil, fmt.Errorf("%s cannot", name) })
+			nodes = append(nodes, node)
+			n.ends[name] = node
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer synctest.Wait()
+		defer cancel()
+		for _, node := range nodes {
+			go node.Run(ctx)
+		}
+		synctest.Wait()
+		f(n, nodes, func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			s := strings.Join(joins, " ")
+			joins = nil
+			return s
+		})
+	})
+}
+
+func names(f *Fleet) (list []string) {
+	for _, s := range f.Nodes() {
+		list = append(list, s.Node)
+	}
+	return list
+}
+
+func same(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// Nodes know each other at once; one that falls silent is gone within seconds, and is told from one
+// that joins when it is back.
+func TestRegistry(t *testing.T) {
+	rig(t, func(n *network, nodes []*Fleet, joined func() string) {
+		for _, f := range nodes {
+			same(t, "all are there", []string{"a", "b", "c"}, names(f))
+		}
+		same(t, "each was new to each", 6, len(strings.Fields(joined())))
+		same(t, "what a node says", Status{Node: "b", Version: "v1", Started: nodes[1].Nodes()[1].Started, Ready: true, Connections: 7, MaxConnections: 10}, nodes[0].Nodes()[1])
+
+		n.cut("c", true)
+		time.Sleep(silence - period)
+		same(t, "a moment of silence", []string{"a", "b", "c"}, names(nodes[0]))
+		time.Sleep(2*period + time.Millisecond)
+		same(t, "silent for too long", []string{"a", "b"}, names(nodes[0]))
+		same(t, "and they for it", []string{"c"}, names(nodes[2]))
+		n.cut("c", false)
+		time.Sleep(period)
+		same(t, "it is back", []string{"a", "b", "c"}, names(nodes[1]))
+
+		nodes[1].Leave()
+		synctest.Wait()
+		same(t, "it said goodbye", []string{"c"}, func() (list []string) {
+			for _, s := range nodes[0].Others() {
+				list = append(list, s.Node)
+			}
+			return list
+		}())
+	})
+}
+
+// All are asked; answers may be large, late, or none at all, and who is missing is named.
+func TestAsk(t *testing.T) {
+	rig(t, func(n *network, nodes []*Fleet, _ func() string) {
+		ask := func(what string) *Answers {
+			a, err := nodes[0].Ask(context.Background(), what, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		a := ask("name")
+		same(t, "each says its name", map[string]json.RawMessage{"a": json.RawMessage(`"a"`), "b": json.RawMessage(`"b"`), "c": json.RawMessage(`"c"`)}, a.ByNode)
+		for node, raw := range ask("large").ByNode {
+			if len(raw) != 2*maxPart+2 {
+				t.Errorf("%s answers with %d bytes", node, len(raw))
+			}
+		}
+		begin := time.Now()
+		a = ask("slow")
+		same(t, "one is late", []string{"c"}, a.Missing)
+		same(t, "the others have answered", 2, len(a.ByNode))
+		same(t, "it was waited for", Patience, time.Since(begin))
+		a = ask("fails")
+		if len(a.Failed) != 3 || a.Failed["b"].Error() != "b cannot" || a.Missing != nil {
+			t.Errorf("%+v", a)
+		}
+		a = ask("what nobody knows")
+		same(t, "nobody knows", 3, len(a.Failed))
+
+		n.cut("b", true)
+		a = ask("name")
+		same(t, "one does not answer", []string{"b"}, a.Missing)
+		time.Sleep(silence + period)
+		begin = time.Now()
+		a = ask("name")
+		if a.Missing != nil || len(a.ByNode) != 2 || time.Since(begin) != 0 {
+			t.Errorf("one that is gone is waited for: %+v", a)
+		}
+	})
+}
+
+// What is no message is counted, and does no harm.
+func TestMalformed(t *testing.T) {
+	rig(t, func(_ *network, nodes []*Fleet, _ func() string) {
+		for _, m := range []string{"", "{", "[]", `{"v":1}`, `{"v":1,"from":"x","kind":"status"}`} {
+			nodes[0].Control([]byte(m))
+		}
+		nodes[0].Control([]byte(`{"v":2,"from":"x","kind":"status","status":{}}`))
+		nodes[0].Control([]byte(`{"v":1,"from":"x","kind":"answer","id":99,"part":"x"}`))
+		nodes[0].Control([]byte(`{"v":1,"from":"x","kind":"what"}`))
+		synctest.Wait()
+		same(t, "counted", uint64(5), nodes[0].Dropped.Load())
+		same(t, "nobody else is there", []string{"a", "b", "c"}, names(nodes[0]))
+	})
+}
