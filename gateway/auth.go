@@ -170,6 +170,23 @@ func (g *Gateway) revokeHere(r auth.Dated) (connections int, err error) {
 	}, nil, metrics.CloseRevoked), nil
 }
 
+// revokeAllHere is revokeHere for many: the connections are looked through once.
+func (g *Gateway) revokeAllHere(list []auth.Dated) (connections int, err error) {
+	if g.identities == nil {
+		return 0, api.ErrAuthOff
+	}
+	for _, r := range list {
+		if err = g.identities.revocations.Add(r.Revocation, r.At); err != nil {
+			break // what is on the list holds
+		}
+	}
+	now := time.Now()
+	return g.hub.CloseIf(func(c hub.Conn) bool {
+		id := identityOf(c)
+		return id != nil && g.identities.revocations.Revoked(id, now)
+	}, nil, metrics.CloseRevoked), err
+}
+
 // identityOf is who the client of a connection is; nil where nobody asks.
 func identityOf(c hub.Conn) *auth.Identity {
 	s, ok := c.(interface{ Identity() *auth.Identity })

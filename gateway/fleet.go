@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,6 +24,7 @@ const (
 	askMembers    = "members"
 	askDisconnect = "disconnect"
 	askRevoke     = "revoke"
+	askRevokeAll  = "revoke_all"
 )
 
 // newFleet is this node's view of the others: of a node alone, it is a fleet of one.
@@ -44,6 +46,10 @@ func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
 	}))
 	f.Handle(askRevoke, handle(func(r auth.Dated) (api.Cut, error) {
 		n, err := g.revokeHere(r)
+		return api.Cut{Connections: n}, err
+	}))
+	f.Handle(askRevokeAll, handle(func(list []auth.Dated) (api.Cut, error) {
+		n, err := g.revokeAllHere(list)
 		return api.Cut{Connections: n}, err
 	}))
 	return f
@@ -217,15 +223,32 @@ func (g *Gateway) revoke(r api.Revocation) (c api.Cut, err error) {
 	}
 	c = g.cut(askRevoke, dated)
 	c.Connections += n
+	for _, node := range c.Missing {
+		g.fleet.Missed(node)
+	}
 	return c, nil
 }
 
-// handRevocations tells a node that has joined what is revoked.
+// revocationsAtOnce go to another node in one message: it is smaller than what
+// any broker takes, and a list of many does not come at once.
+const revocationsAtOnce = 32
+
+// handRevocations tells a node that has joined, or may have missed some, what is
+// revoked: the next ones when it has those before. If it does not answer, all
+// begins anew when it is heard the next time.
 func (g *Gateway) handRevocations(node string) {
 	if g.identities == nil {
 		return
 	}
-	for _, r := range g.identities.revocations.All() {
-		g.fleet.Tell(node, askRevoke, r)
+	for part := range slices.Chunk(g.identities.revocations.All(), revocationsAtOnce) {
+		_, err := g.fleet.AskOne(context.Background(), node, askRevokeAll, part)
+		if errors.Is(err, fleet.ErrSilent) {
+			g.fleet.Missed(node)
+			return
+		}
+		if err != nil {
+			g.log.Warn().Str("node", node).Err(err).Msg("a node of the fleet did not take the list of revocations")
+			return
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
 
+	"sluice/gateway/auth"
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 )
@@ -336,7 +337,13 @@ func TestFleetIsOne(t *testing.T) {
 	}
 	expectClose(ctx, t, clients["alice0"], 4401, "")
 	expectClose(ctx, t, clients["alice1"], 4401, "")
+	const more = 20 * revocationsAtOnce // more messages than a node answers at the same time
+	for i := range more {
+		if err := nodes[0].identities.revocations.Add(auth.Revocation{User: fmt.Sprint("user", i)}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	again := start(t, configs[2])
-	eventually(t, "the node that joined to be told", func() bool { return again.identities.revocations.Len() == 1 })
+	eventually(t, "the node that joined to be told of all", func() bool { return again.identities.revocations.Len() == 1+more })
 	again.refused(ctx, t, "a token that was revoked before the node joined", "/room?channel=room.7", bearer(token(t, map[string]any{"iat": time.Now().Add(-time.Minute).Unix()})), 401)
 }

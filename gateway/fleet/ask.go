@@ -13,8 +13,8 @@ import (
 const Patience = 2 * time.Second
 
 const (
-	maxPart   = 256 << 10 // bytes of an answer that go into one message
-	maxAnswer = 16 << 20  // bytes of a node's answer
+	maxPart   = 24 << 10 // bytes of an answer that go into one message: at most twice as many, when they are a string, within 64 KiB
+	maxAnswer = 16 << 20 // bytes of a node's answer
 )
 
 // question is one that was asked, and what has come by now.
@@ -24,6 +24,7 @@ type question struct {
 	parts   map[string]*strings.Builder
 	answers map[string]json.RawMessage
 	failed  map[string]error
+	nobody  bool          // static: there was nobody to ask
 	all     chan struct{} // closed when nobody is left
 }
 
@@ -55,24 +56,9 @@ func (f *Fleet) Ask(ctx context.Context, what string, body any) (*Answers, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	q := &question{
-		left: map[string]bool{}, parts: map[string]*strings.Builder{},
-		answers: map[string]json.RawMessage{}, failed: map[string]error{}, all: make(chan struct{}),
-	}
-	f.mu.Lock()
-	f.last++
-	id := f.last
-	for name := range f.nodes {
-		q.left[name] = true
-	}
-	alone := len(q.left) == 0
-	f.questions[id] = q
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		delete(f.questions, id)
-		f.mu.Unlock()
-	}()
+	id, q := f.begin("")
+	defer f.end(id)
+	alone := q.nobody
 	if !alone {
 		f.send("", &message{Kind: kindAsk, ID: id, What: what, Body: raw})
 	}
@@ -98,14 +84,62 @@ func (f *Fleet) Ask(ctx context.Context, what string, body any) (*Answers, error
 	return a, nil
 }
 
-// Tell asks one node, and does not wait for what it answers.
-func (f *Fleet) Tell(node, what string, body any) {
+// ErrSilent: the node did not answer in time, or is not there.
+var ErrSilent = errors.New("fleet: the node does not answer")
+
+// AskOne asks one other node, and waits as Ask does. Any other error than
+// ErrSilent is the node's own.
+func (f *Fleet) AskOne(ctx context.Context, node, what string, body any) (json.RawMessage, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
-		f.o.Log.Error().Err(err).Msg("a control message cannot be encoded")
-		return
+		return nil, err
 	}
-	f.send(node, &message{Kind: kindAsk, What: what, Body: raw})
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	id, q := f.begin(node)
+	defer f.end(id)
+	if q.nobody {
+		return nil, ErrSilent
+	}
+	f.send(node, &message{Kind: kindAsk, ID: id, What: what, Body: raw})
+	select {
+	case <-q.all:
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := q.failed[node]; err != nil {
+		return nil, err
+	}
+	if a, ok := q.answers[node]; ok {
+		return a, nil
+	}
+	return nil, ErrSilent
+}
+
+// begin opens a question to a node, or to all others ("").
+func (f *Fleet) begin(node string) (id uint64, q *question) {
+	q = &question{
+		left: map[string]bool{}, parts: map[string]*strings.Builder{},
+		answers: map[string]json.RawMessage{}, failed: map[string]error{}, all: make(chan struct{}),
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last++
+	for name := range f.nodes {
+		if node == "" || node == name {
+			q.left[name] = true
+		}
+	}
+	q.nobody = len(q.left) == 0
+	f.questions[f.last] = q
+	return f.last, q
+}
+
+func (f *Fleet) end(id uint64) {
+	f.mu.Lock()
+	delete(f.questions, id)
+	f.mu.Unlock()
 }
 
 // answer is what this node says.

@@ -6,6 +6,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +41,8 @@ type Options struct {
 	Bus  Bus
 	// Status is called once a second.
 	Status func() Status
-	// Joined is told of each node that was not there before, by a goroutine of the Fleet; nil: nobody is.
+	// Joined is told of each node that was not there before, or that Missed names, when it is heard; by a goroutine
+	// of the Fleet. Nil: nobody is.
 	Joined func(node string)
 	Log    zerolog.Logger
 }
@@ -76,6 +78,7 @@ type Fleet struct {
 type peer struct {
 	status Status
 	heard  time.Time
+	missed bool // something did not reach it: Joined is told of it once more
 }
 
 // Handler answers a question. It may take its time.
@@ -92,6 +95,7 @@ func New(o Options) *Fleet {
 	return &Fleet{
 		o: o, handlers: map[string]Handler{}, in: make(chan []byte, maxIn), soon: make(chan struct{}, 1),
 		nodes: map[string]*peer{}, questions: map[uint64]*question{}, work: make(chan struct{}, maxAnswers),
+		last: rand.Uint64() >> 1, // an answer to a question of an earlier run with this name fits none
 	}
 }
 
@@ -221,15 +225,25 @@ func (f *Fleet) heard(m *message) {
 		p = &peer{}
 		f.nodes[m.From] = p
 	}
-	p.status, p.heard = *m.Status, time.Now()
+	missed := p.missed
+	p.status, p.heard, p.missed = *m.Status, time.Now(), false
 	p.status.Node = m.From
 	f.mu.Unlock()
-	if !fresh {
-		return
+	if fresh {
+		f.o.Log.Info().Str("node", m.From).Str("version", m.Status.Version).Msg("a node has joined the fleet")
+		f.announce(m.From) // it need not wait for the next second
 	}
-	f.o.Log.Info().Str("node", m.From).Str("version", m.Status.Version).Msg("a node has joined the fleet")
-	f.announce(m.From) // it need not wait for the next second
-	if f.o.Joined != nil {
+	if (fresh || missed) && f.o.Joined != nil {
 		f.wg.Go(func() { f.o.Joined(m.From) })
+	}
+}
+
+// Missed notes that a node did not get something that Joined would tell it. One
+// that is gone is new anyway when it is back.
+func (f *Fleet) Missed(node string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.nodes[node]; p != nil {
+		p.missed = true
 	}
 }

@@ -184,6 +184,47 @@ func TestAsk(t *testing.T) {
 	})
 }
 
+// A6: one node is asked alone, which a silent one does not pass for having answered; who missed
+// something is told again as soon as it is heard.
+func TestAskOne(t *testing.T) {
+	rig(t, func(n *network, nodes []*Fleet, joined func() string) {
+		joined()
+		one := func(node, what string) (string, error) {
+			raw, err := nodes[0].AskOne(context.Background(), node, what, nil)
+			return string(raw), err
+		}
+		if s, err := one("b", "name"); s != `"b"` || err != nil {
+			t.Errorf("%q, %v", s, err)
+		}
+		if _, err := one("b", "fails"); err == nil || err.Error() != "b cannot" {
+			t.Errorf("a refusal: %v", err)
+		}
+		begin := time.Now()
+		if _, err := one("nobody", "name"); !errors.Is(err, ErrSilent) || time.Since(begin) != 0 {
+			t.Errorf("one that is not there: %v", err)
+		}
+		n.cut("c", true)
+		if _, err := one("c", "name"); !errors.Is(err, ErrSilent) || time.Since(begin) != Patience {
+			t.Errorf("a silent one: %v", err)
+		}
+		nodes[0].Missed("c")
+		nodes[0].Missed("nobody")
+		n.cut("c", false)
+		time.Sleep(2 * period)
+		same(t, "told again, once", "ac", joined())
+		same(t, "no question is left open", 0, len(nodes[0].questions))
+	})
+}
+
+// A part of an answer fits into what any broker takes: 64 KiB, whatever is in it.
+func TestPartsFit(t *testing.T) {
+	worst := strings.Repeat("\\\"", maxPart/2)
+	b, err := json.Marshal(&message{Version: version, Kind: kindAnswer, From: strings.Repeat("n", 64), ID: 1 << 63, Part: worst, More: true})
+	if err != nil || len(b) > 64<<10 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
 // What is no message is counted, and does no harm.
 func TestMalformed(t *testing.T) {
 	rig(t, func(_ *network, nodes []*Fleet, _ func() string) {
