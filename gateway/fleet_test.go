@@ -347,3 +347,31 @@ func TestFleetIsOne(t *testing.T) {
 	eventually(t, "the node that joined to be told of all", func() bool { return again.identities.revocations.Len() == 1+more })
 	again.refused(ctx, t, "a token that was revoked before the node joined", "/room?channel=room.7", bearer(token(t, map[string]any{"iat": time.Now().Add(-time.Minute).Unix()})), 401)
 }
+
+// What a node answers may be larger than a message of the broker: it comes in parts.
+func TestFleetLargeAnswers(t *testing.T) {
+	ctx := within(t)
+	var nodes []*node
+	for _, cfg := range embeddedFleet(t, 2) {
+		g := build(t, cfg)
+		g.fleet.Handle("large", func(json.RawMessage) (any, error) { return strings.Repeat(`"`, 1<<20), nil })
+		n := run(g)
+		t.Cleanup(func() {
+			n.drain()
+			if err := n.wait(t); err != nil {
+				t.Errorf("Run returned %v", err)
+			}
+		})
+		nodes = append(nodes, n)
+	}
+	eventually(t, "two nodes", func() bool { return len(nodes[0].fleet.Nodes()) == 2 })
+	a, err := nodes[0].fleet.Ask(ctx, "large", nil)
+	if err != nil || len(a.ByNode) != 2 || a.Missing != nil {
+		t.Fatalf("%d answers, %v missing, %v", len(a.ByNode), a.Missing, err)
+	}
+	for node, raw := range a.ByNode {
+		if len(raw) != 2<<20+2 {
+			t.Errorf("%s answers with %d bytes", node, len(raw))
+		}
+	}
+}

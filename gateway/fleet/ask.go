@@ -21,11 +21,17 @@ const (
 type question struct {
 	// Guarded by the Fleet's mu.
 	left    map[string]bool // nodes that have not answered
-	parts   map[string]*strings.Builder
+	parts   map[string]*parts
 	answers map[string]json.RawMessage
 	failed  map[string]error
 	nobody  bool          // static: there was nobody to ask
 	all     chan struct{} // closed when nobody is left
+}
+
+// parts are those of one node's answer.
+type parts struct {
+	strings.Builder
+	n int
 }
 
 // leave notes that nothing more comes from a node.
@@ -120,7 +126,7 @@ func (f *Fleet) AskOne(ctx context.Context, node, what string, body any) (json.R
 // begin opens a question to a node, or to all others ("").
 func (f *Fleet) begin(node string) (id uint64, q *question) {
 	q = &question{
-		left: map[string]bool{}, parts: map[string]*strings.Builder{},
+		left: map[string]bool{}, parts: map[string]*parts{},
 		answers: map[string]json.RawMessage{}, failed: map[string]error{}, all: make(chan struct{}),
 	}
 	f.mu.Lock()
@@ -171,12 +177,13 @@ func (f *Fleet) asked(m *message) {
 			f.send(m.From, &message{Kind: kindAnswer, ID: m.ID, Fail: err.Error()})
 			return
 		}
-		for text := string(raw); ; {
+		text := string(raw)
+		for nth := 0; ; nth++ {
 			n := min(len(text), maxPart)
 			for n < len(text) && text[n]&0xC0 == 0x80 { // not within a character
 				n--
 			}
-			f.send(m.From, &message{Kind: kindAnswer, ID: m.ID, Part: text[:n], More: n < len(text)})
+			f.send(m.From, &message{Kind: kindAnswer, ID: m.ID, Part: text[:n], Nth: nth, More: n < len(text)})
 			if text = text[n:]; text == "" {
 				return
 			}
@@ -199,9 +206,15 @@ func (f *Fleet) answered(m *message) {
 	}
 	b := q.parts[m.From]
 	if b == nil {
-		b = &strings.Builder{}
+		b = &parts{}
 		q.parts[m.From] = b
 	}
+	if m.Nth != b.n { // the bus has lost some, or one came twice
+		q.failed[m.From] = errors.New("fleet: a part of the answer is missing")
+		q.leave(m.From)
+		return
+	}
+	b.n++
 	if b.Len()+len(m.Part) > maxAnswer {
 		q.failed[m.From] = fmt.Errorf("fleet: an answer of more than %d bytes", maxAnswer)
 		q.leave(m.From)

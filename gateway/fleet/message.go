@@ -17,6 +17,7 @@ type message struct {
 	What string          `json:"what,omitempty"`
 	Body json.RawMessage `json:"body,omitempty"` // of a question
 	Part string          `json:"part,omitempty"` // of an answer's JSON
+	Nth  int             `json:"nth,omitempty"`  // its place among the parts
 	More bool            `json:"more,omitempty"` // further parts follow
 	Fail string          `json:"fail,omitempty"`
 }
