@@ -3,8 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"sluice/gateway/hub"
@@ -38,12 +36,12 @@ type historyView struct {
 
 // history shows a piece of a channel's past.
 func (s *Server) history(r *http.Request) (any, *problem) {
-	channel, since, limit, p := historyParameters(r)
+	q, p := readQuery(r, "channel", "since", "limit")
 	if p != nil {
 		return nil, p
 	}
-	if err := s.options.CheckChannel(channel); err != nil {
-		return nil, fail(invalidChannel, "channel %s: %v", quoted(channel), err)
+	if err := s.options.CheckChannel(q.channel); err != nil {
+		return nil, fail(invalidChannel, "channel %s: %v", quoted(q.channel), err)
 	}
 	select {
 	case s.histories <- struct{}{}:
@@ -51,19 +49,19 @@ func (s *Server) history(r *http.Request) (any, *problem) {
 	default:
 		return nil, fail(tooManyRequests, "%d histories are being read, which is the most at once", maxHistories)
 	}
-	past, err := s.options.History(r.Context(), channel, since, limit+1) // one more tells whether there is more
+	past, err := s.options.History(r.Context(), q.channel, q.since, q.limit+1) // one more tells whether there is more
 	switch {
 	case errors.Is(err, ErrNoHistory):
-		return nil, fail(noHistory, "channel %s: its namespace has no history (namespaces[].history)", quoted(channel))
+		return nil, fail(noHistory, "channel %s: its namespace has no history (namespaces[].history)", quoted(q.channel))
 	case errors.Is(err, hub.ErrDown), errors.Is(err, hub.ErrBusy):
 		return nil, fail(fleetDown, "the history cannot be had now: %v", err)
 	case err != nil:
 		s.log.Error().Err(err).Msg("reading a history failed")
 		return nil, fail(internalError, "the history could not be read; the node's log says why")
 	}
-	kept, cut := window(past.Kept, limit, since.Epoch == "")
+	kept, cut := window(past.Kept, q.limit, q.since.Epoch == "")
 	v := historyView{
-		Channel: channel, Publications: make([]keptView, len(kept)), Position: positionText(past.Top), Complete: past.Complete, Truncated: cut,
+		Channel: q.channel, Publications: make([]keptView, len(kept)), Position: positionText(past.Top), Complete: past.Complete, Truncated: cut,
 	}
 	for i := range kept {
 		k := &kept[i]
@@ -96,42 +94,6 @@ func window(kept []hub.Kept, limit int, newest bool) (list []hub.Kept, cut bool)
 		return kept[len(kept)-n:], n < len(kept)
 	}
 	return kept[:n], n < len(kept)
-}
-
-// historyParameters reads the query, strictly.
-func historyParameters(r *http.Request) (channel string, since hub.Position, limit int, p *problem) {
-	none := hub.Position{}
-	limit = defaultLimit
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", none, 0, fail(invalidRequest, "the query is not well-formed")
-	}
-	for name, list := range values {
-		switch {
-		case len(list) > 1:
-			return "", none, 0, fail(invalidRequest, "the query has %s twice", quoted(name))
-		case name == "channel":
-			channel = list[0]
-		case name == "since":
-			at, err := protocol.ParsePosition(list[0])
-			if err != nil {
-				return "", none, 0, fail(invalidRequest, `"since" must be EPOCH:OFFSET, as an answer or a message gave it`)
-			}
-			since = hub.Position(at)
-		case name == "limit":
-			n, err := strconv.Atoi(list[0])
-			if err != nil || n < 1 || n > maxLimit {
-				return "", none, 0, fail(invalidRequest, `"limit" must be from 1 to %d`, maxLimit)
-			}
-			limit = n
-		default:
-			return "", none, 0, fail(invalidRequest, "the query has the unknown parameter %s", quoted(name))
-		}
-	}
-	if !values.Has("channel") {
-		return "", none, 0, fail(invalidRequest, `the query lacks "channel"`)
-	}
-	return channel, since, limit, nil
 }
 
 // positionText is a position as clients give it back, "" for none.

@@ -3,48 +3,13 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"sluice/gateway/metrics"
 )
-
-// How many entries a list has at most: by itself, and when asked for more.
-const (
-	defaultLimit = 100
-	maxLimit     = 10_000
-)
-
-// parameters reads the query of a list, strictly: what is unknown, or given
-// twice, is refused.
-func parameters(r *http.Request, prefixed bool) (prefix string, limit int, p *problem) {
-	limit = defaultLimit
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", 0, fail(invalidRequest, "the query is not well-formed")
-	}
-	for name, list := range values {
-		switch {
-		case len(list) > 1:
-			return "", 0, fail(invalidRequest, "the query has %s twice", quoted(name))
-		case name == "prefix" && prefixed:
-			prefix = list[0]
-		case name == "limit":
-			n, err := strconv.Atoi(list[0])
-			if err != nil || n < 1 || n > maxLimit {
-				return "", 0, fail(invalidRequest, `"limit" must be from 1 to %d`, maxLimit)
-			}
-			limit = n
-		default:
-			return "", 0, fail(invalidRequest, "the query has the unknown parameter %s", quoted(name))
-		}
-	}
-	return prefix, limit, nil
-}
 
 type channelView struct {
 	Channel     string `json:"channel"`
@@ -59,11 +24,11 @@ type channelList struct {
 
 // channels lists the channels that have subscribers on this node, by name.
 func (s *Server) channels(r *http.Request) (any, *problem) {
-	prefix, limit, p := parameters(r, true)
+	q, p := readQuery(r, "prefix", "limit")
 	if p != nil {
 		return nil, p
 	}
-	infos, total := s.options.Hub.Channels(prefix, limit)
+	infos, total := s.options.Hub.Channels(q.prefix, q.limit)
 	list := make([]channelView, len(infos))
 	for i, c := range infos {
 		list[i] = channelView{Channel: c.Name, Subscribers: c.Subscribers}
@@ -99,11 +64,11 @@ type connectionList struct {
 
 // connections lists open connections of this node, in no particular order.
 func (s *Server) connections(r *http.Request) (any, *problem) {
-	_, limit, p := parameters(r, false)
+	q, p := readQuery(r, "limit")
 	if p != nil {
 		return nil, p
 	}
-	infos := s.options.Hub.Connections(limit)
+	infos := s.options.Hub.Connections(q.limit)
 	list := make([]connectionView, len(infos))
 	for i, c := range infos {
 		list[i] = connectionView{
@@ -128,7 +93,7 @@ func (s *Server) connections(r *http.Request) (any, *problem) {
 	}
 	// Connections come and go between the list and the count of all.
 	total := s.options.Hub.Stats().Connections
-	if len(list) < limit {
+	if len(list) < q.limit {
 		total = len(list)
 	}
 	total = max(total, len(list))

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"sluice/gateway/hub"
 )
@@ -59,15 +57,15 @@ type presenceStats struct {
 
 // presence lists who is subscribed to a channel.
 func (s *Server) presence(r *http.Request) (any, *problem) {
-	channel, limit, p := presenceParameters(r, true)
+	q, p := readQuery(r, "channel", "limit")
 	if p != nil {
 		return nil, p
 	}
-	who, p := s.present(r, channel, limit)
+	who, p := s.present(r, q.channel, q.limit)
 	if p != nil {
 		return nil, p
 	}
-	v := presenceView{Channel: channel, Members: make([]memberView, len(who.Members)), Total: who.Total, Missing: who.Missing}
+	v := presenceView{Channel: q.channel, Members: make([]memberView, len(who.Members)), Total: who.Total, Missing: who.Missing}
 	for i, m := range who.Members {
 		v.Members[i] = memberView{m.Node, m.ID.String(), m.User, m.Meta}
 	}
@@ -77,11 +75,11 @@ func (s *Server) presence(r *http.Request) (any, *problem) {
 
 // presenceStats counts them.
 func (s *Server) presenceStats(r *http.Request) (any, *problem) {
-	channel, _, p := presenceParameters(r, false)
+	q, p := readQuery(r, "channel")
 	if p != nil {
 		return nil, p
 	}
-	who, p := s.present(r, channel, maxMembers)
+	who, p := s.present(r, q.channel, maxMembers)
 	if p != nil {
 		return nil, p
 	}
@@ -91,7 +89,7 @@ func (s *Server) presenceStats(r *http.Request) (any, *problem) {
 			users[m.User] = true
 		}
 	}
-	return presenceStats{channel, who.Total, len(users), who.Total > len(who.Members), who.Missing}, nil
+	return presenceStats{q.channel, who.Total, len(users), who.Total > len(who.Members), who.Missing}, nil
 }
 
 func (s *Server) present(r *http.Request, channel string, limit int) (who Presence, p *problem) {
@@ -107,33 +105,4 @@ func (s *Server) present(r *http.Request, channel string, limit int) (who Presen
 		return who, fail(internalError, "presence cannot be had; the node's log says why")
 	}
 	return who, nil
-}
-
-// presenceParameters reads the query, strictly.
-func presenceParameters(r *http.Request, limited bool) (channel string, limit int, p *problem) {
-	limit = defaultLimit
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", 0, fail(invalidRequest, "the query is not well-formed")
-	}
-	for name, list := range values {
-		switch {
-		case len(list) > 1:
-			return "", 0, fail(invalidRequest, "the query has %s twice", quoted(name))
-		case name == "channel":
-			channel = list[0]
-		case name == "limit" && limited:
-			n, err := strconv.Atoi(list[0])
-			if err != nil || n < 1 || n > maxLimit {
-				return "", 0, fail(invalidRequest, `"limit" must be from 1 to %d`, maxLimit)
-			}
-			limit = n
-		default:
-			return "", 0, fail(invalidRequest, "the query has the unknown parameter %s", quoted(name))
-		}
-	}
-	if !values.Has("channel") {
-		return "", 0, fail(invalidRequest, `the query lacks "channel"`)
-	}
-	return channel, limit, nil
 }
