@@ -123,6 +123,7 @@ func (f *fleet) testReadEmpty(t *testing.T) {
 	if at[0].Epoch != empty.Top.Epoch || at[0].Offset <= empty.Top.Offset {
 		t.Errorf("the first message is at %v, the empty channel was at %v", at[0], empty.Top)
 	}
+	holds(t, "the first of it", f.c.read(t, class, channel, empty.Top, 1), true, true, "first")
 	holds(t, "what came then", f.c.read(t, class, channel, empty.Top, 5), true, false, "first", "second")
 }
 

@@ -206,6 +206,9 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 			s = updated
 		}
 	}
+	if err == nil {
+		err = k.reach(ctx, of)
+	}
 	switch {
 	case notYet(err), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, context.DeadlineExceeded):
 		return "", errNoJetStream
@@ -213,6 +216,16 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 		return "", k.conn.failure(err)
 	}
 	return epochOf(s.CachedInfo().Created), nil
+}
+
+// reach asks the stream itself, in the way that messages go: in a cluster, a
+// server hears of a new stream a moment after its leader has made it. What is
+// asked, to store something in another stream, is refused.
+func (k *class) reach(ctx context.Context, of broker.Class) error {
+	m := nats.NewMsg(k.conn.link.subject("h."+of.Name, "_"))
+	m.Header.Set(jetstream.ExpectedStreamHeader, "-")
+	_, err := k.conn.nc.RequestMsgWithContext(ctx, m)
+	return err
 }
 
 // epochOf names a stream's life: it has another one when it is made anew.

@@ -77,7 +77,7 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 			}
 			continue
 		}
-		return q.past(list, more, max(last, newest), info, after, asked), nil
+		return q.past(list, more && newest < last, max(last, newest), info, after, asked), nil
 	}
 }
 
@@ -98,6 +98,9 @@ func (q *reading) past(list []broker.Stored, more bool, top uint64, info *stream
 		itself := len(list) > 0 && list[0].Offset == after.Offset
 		if itself {
 			list = list[1:]
+		}
+		if len(list) > q.limit {
+			list, p.More = list[:q.limit], true
 		}
 		p.Messages = list
 		p.Top.Offset = max(top, after.Offset)
@@ -142,9 +145,11 @@ func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (lis
 		batch = min(q.limit, q.size) + 1
 	}
 	for {
-		left := batch - len(list)
-		if left <= 0 {
-			return list, true, nil
+		left := batch
+		if asked {
+			if left -= len(list); left <= 0 {
+				return list, true, nil
+			}
 		}
 		request, err := json.Marshal(getRequest{Sequence: from, Next: q.subject, Batch: left, MaxBytes: maxReadBytes})
 		if err != nil {
