@@ -106,7 +106,8 @@ func (f *fleet) testNames(t *testing.T) {
 	}
 }
 
-// When Subscribe has returned, what is appended afterwards arrives.
+// When Subscribe has returned, what is published or appended afterwards arrives,
+// whichever node it comes from.
 func (f *fleet) testSubscribe(t *testing.T) {
 	class := f.class(5, time.Minute)
 	f.a.stored(t, class, f.channel("warm"), "x")
@@ -114,9 +115,11 @@ func (f *fleet) testSubscribe(t *testing.T) {
 		channel := f.channel("subscribe")
 		f.b.subscribe(t, channel)
 		f.b.subscribe(t, channel) // once is enough
-		f.b.stored(t, class, channel, fmt.Sprint(i), "end")
-		list := f.b.await(t, channel, 2)
-		if len(list) != 2 || list[0].text != fmt.Sprint(i) || list[1].text != "end" {
+		f.a.publish(t, channel, "published")
+		f.b.await(t, channel, 1)
+		f.c.stored(t, class, channel, fmt.Sprint(i), "end")
+		list := f.b.await(t, channel, 3)
+		if len(list) != 3 || list[0].text != "published" || list[1].text != fmt.Sprint(i) || list[2].text != "end" {
 			t.Fatalf("got %v", list)
 		}
 	}

@@ -67,7 +67,11 @@ func (l *Link) connect() (*conn, error) {
 		return nil, err
 	}
 	c.inbox = c.nc.NewInbox()
-	for _, subject := range []string{l.o.Prefix + ".n", l.o.Prefix + ".n." + l.o.Node, c.inbox + ".*"} {
+	subjects := []string{l.o.Prefix + ".n", l.o.Prefix + ".n." + l.o.Node, c.inbox + ".*"}
+	if l.embedded != nil {
+		subjects = append(subjects, c.asking())
+	}
+	for _, subject := range subjects {
 		if _, err = c.nc.ChanSubscribe(subject, c.in); err != nil {
 			c.nc.Close()
 			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
@@ -170,6 +174,10 @@ func (c *conn) receive(m *nats.Msg) {
 		c.confirmed(number, m)
 		return
 	}
+	if m.Subject == c.asking() {
+		c.answer(m.Reply)
+		return
+	}
 	c.link.receiver.Control(m.Data)
 }
 
@@ -190,6 +198,9 @@ func (c *conn) subscribe(ctx context.Context, channels []string) error {
 	c.mu.Unlock()
 	if err == nil {
 		err = c.nc.FlushWithContext(ctx)
+	}
+	if err == nil {
+		err = c.agree(ctx)
 	}
 	return c.failure(err)
 }

@@ -6,6 +6,7 @@
 //	sluice.c.CHANNEL          what is published on a channel, and what a history has stored
 //	sluice.h.CLASS.CHANNEL    what is to be stored in the channel's history
 //	sluice.n, sluice.n.NODE   control messages, to all nodes or to one
+//	sluice.s                  a node asks whether the others' servers know its subscriptions
 //
 // A channel's name is a subject as it is: its alphabet has no wildcard, and its
 // segments are separated by dots as NATS's tokens are.
