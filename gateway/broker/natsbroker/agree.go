@@ -21,7 +21,7 @@ func (c *conn) agree(ctx context.Context) error {
 	}
 	others, err := c.link.embedded.others()
 	if err != nil || len(others) == 0 {
-		return nil //nolint:nilerr // nobody is there to agree with
+		return nil // nobody is there to agree with
 	}
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
