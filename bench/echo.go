@@ -183,18 +183,23 @@ func (e *echo) figures() error {
 	return nil
 }
 
+// echoTail is how long nothing may have come before all is said to have: what
+// comes twice, or to a wrong connection, comes when all is back.
+const echoTail = 100 * time.Millisecond
+
 // settle waits for what is on the way, and counts as lost what does not come.
 func (e *echo) settle() error {
 	e.enter("draining", 0)
 	begun := e.clock.now()
 	e.arrived = begun
 	err := e.loop(func(now int64) (bool, time.Duration) {
-		return e.back() || now-e.arrived > int64(silence) || now-begun > int64(drainLimit), maxWait
+		quiet := now - e.arrived
+		return quiet > int64(silence) || quiet > int64(echoTail) && e.back() || now-begun > int64(drainLimit), maxWait
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := meet(e.run, "drained", struct{}{}); err != nil { // what comes twice may still come
+	if _, err := meet(e.run, "drained", struct{}{}); err != nil {
 		return err
 	}
 	for i := range e.publishers {
@@ -224,6 +229,7 @@ func (e *echo) again(int, int64) bool { return false }
 func (e *echo) message(i int, b []byte, now int64) {
 	m, ok := openPayload(b)
 	p := &e.publishers[i]
+	e.arrived = now
 	switch {
 	case !ok:
 		e.check.faults.Corrupt++
@@ -232,7 +238,6 @@ func (e *echo) message(i int, b []byte, now int64) {
 		e.check.faults.Misrouted++
 		return
 	}
-	e.arrived = now
 	if !e.check.see(i, m.seq) {
 		return
 	}
