@@ -28,6 +28,7 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 		MessageSize:    func() int { return g.limits.Load().Rules.MaxMessage },
 		Ready:          g.readiness,
 		Draining:       g.draining.Load,
+		Drainer:        drains{g},
 		Metrics:        metrics.NewRegistry(g.metrics, metrics.Options{Version: o.Version, Gauges: g.gauges}),
 		Cell:           g.metrics.Edge(),
 		Log:            o.Log,
@@ -89,6 +90,8 @@ func (g *Gateway) gauges() metrics.Gauges {
 		QueuedBytes: st.QueuedBytes,
 		Channels:    st.Channels,
 		GuardUsed:   g.guard.share(),
+		Draining:    g.draining.Load(),
+		DrainOpen:   st.Connections - st.Closing,
 		Broker:      g.brokerFigures(),
 	}
 }

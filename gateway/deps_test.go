@@ -61,6 +61,11 @@ func layerTable() []layer {
 			"the hub fans out frames: no sockets, no protocol",
 		},
 		{
+			[]string{gw + "/drain"},
+			[]string{gw + "/metrics"},
+			"a drain knows numbers of connections and what others can take, and not from whom",
+		},
+		{
 			[]string{gw + "/fleet"},
 			nil,
 			"what nodes say to each other is theirs, and the broker a bus",

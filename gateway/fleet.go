@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -36,6 +37,7 @@ func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
 			return fleet.Status{
 				Node: g.node, Version: version, Started: g.started, Ready: ready, Draining: g.draining.Load(),
 				Connections: g.hub.Stats().Connections, MaxConnections: g.most,
+				AcceptRate: acceptRate(&g.cfg.Engine), Connects: math.Float64frombits(g.connects.Load()), Releasing: g.drainer.Rate(),
 			}
 		},
 		Joined: g.handRevocations,
@@ -52,6 +54,7 @@ func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
 		n, err := g.revokeAllHere(list)
 		return api.Cut{Connections: n}, err
 	}))
+	f.Handle(askDrain, handle(g.drainHere))
 	return f
 }
 

@@ -17,6 +17,7 @@ import (
 	"sluice/gateway/api"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/drain"
 	"sluice/gateway/edge"
 	"sluice/gateway/fleet"
 	"sluice/gateway/hub"
@@ -53,9 +54,13 @@ type Gateway struct {
 
 	guard *memoryGuard
 
-	full     atomic.Bool // the guard lets nobody in
+	drainer *drain.Drainer
+
+	connects atomic.Uint64 // a float64: new connections in the last second
+	full     atomic.Bool   // the guard lets nobody in
 	ready    atomic.Bool
 	draining atomic.Bool
+	ending   atomic.Bool // it drains because the process is about to end
 	stopOnce sync.Once
 	stopping chan struct{} // closed by Stop
 	stopErr  error
@@ -87,6 +92,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.node, g.most = nodeName(&cfg.Broker), g.maxConnections(cfg)
+	g.drainer = drain.New(drained{g}, component(o.Log, "drain"))
 	g.fleet = g.newFleet(o.Version, component(o.Log, "fleet"))
 	if g.broker, err = g.newBroker(cfg, component(o.Log, "broker")); err != nil {
 		return nil, err
@@ -220,7 +226,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(err, g.Stop())
 	}
 	wg.Go(func() { g.fleet.Run(background) })
-	wg.Go(func() { g.publishStats(background) })
+	wg.Go(func() { g.measure(background) })
+	wg.Go(func() { g.rebalance(background) })
 	wg.Go(func() { g.releaseMemory(background) })
 	wg.Go(func() { g.guard.run(background, func() config.Guard { return g.config().Guard }) })
 	apiErr := make(chan error, 1)
@@ -242,36 +249,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return err
 }
 
-// drain lets go of all connections: readiness off, the delay that load
-// balancers need, no new connections, close frames spread over the period.
-func (g *Gateway) drain() error {
-	d := g.config().Drain
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(d.Timeout))
-	defer cancel()
-	g.draining.Store(true)
-	g.ready.Store(false)
-	g.log.Info().Dur("delay_ms", time.Duration(d.Delay)).Dur("period_ms", time.Duration(d.Period)).Msg("draining")
-	select {
-	case <-time.After(time.Duration(d.Delay)):
-	case <-g.stopping:
-		return nil
-	}
-	g.edge.Drain()
-	total := g.hub.Stats().Connections
-	left := g.hub.Drain(ctx, time.Duration(d.Period))
-	g.log.Info().Int("connections", total).Int("left", left).Dur("dur_ms", time.Since(start)).Msg("drained")
-	select {
-	case <-g.stopping: // a second signal: nobody waits for the rest
-		return nil
-	default:
-	}
-	if left > 0 {
-		return fmt.Errorf("gateway: %d of %d connections were still open after drain.timeout (%s)", left, total, d.Timeout)
-	}
-	return nil
-}
-
 // stopTimeout bounds what Stop waits for.
 const stopTimeout = 5 * time.Second
 
@@ -281,6 +258,7 @@ func (g *Gateway) Stop() error {
 	g.stopOnce.Do(func() {
 		close(g.stopping)
 		g.ready.Store(false)
+		g.drainer.Stop()
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		g.stopErr = errors.Join(g.edge.Stop(ctx), g.api.Shutdown(ctx))

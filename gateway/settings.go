@@ -187,7 +187,7 @@ func page(c *config.Endpoint) (body []byte, contentType string) {
 
 // dialects are all that the node speaks.
 func dialects(cfg *config.Config) (*session.Dialects, error) {
-	ds := new(session.Dialects)
+	ds := &session.Dialects{RetryWithin: time.Duration(cfg.Drain.RetryWithin)}
 	for i := range cfg.Listeners {
 		for j := range cfg.Listeners[i].Endpoints {
 			ds.Variants(dialect(&cfg.Listeners[i].Endpoints[j]))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"time"
 
 	"sluice/gateway/hub"
@@ -18,25 +19,28 @@ type nodeStats struct {
 	Uptime       int64   `json:"uptime_seconds"`
 }
 
-// publishStats publishes the node's figures while somebody listens.
-func (g *Gateway) publishStats(ctx context.Context) {
+// measure takes the node's rates once a second, for the fleet, and publishes its
+// figures while somebody listens.
+func (g *Gateway) measure(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	last := time.Now()
 	deliveries, publications := g.delivered(), g.published()
+	handshakes := g.metrics.Edge().Handshakes.Load()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
 			seconds := now.Sub(last).Seconds()
-			d, p := g.delivered(), g.published()
+			d, p, h := g.delivered(), g.published(), g.metrics.Edge().Handshakes.Load()
+			g.connects.Store(math.Float64bits(float64(h-handshakes) / seconds))
 			st := nodeStats{
 				Deliveries:   float64(d-deliveries) / seconds,
 				Publications: float64(p-publications) / seconds,
 				Uptime:       int64(time.Since(g.started).Seconds()),
 			}
-			last, deliveries, publications = now, d, p
+			last, deliveries, publications, handshakes = now, d, p, h
 			if g.hub.Subscribers(protocol.StatsChannel) == 0 {
 				continue
 			}

@@ -29,6 +29,7 @@ type cli struct {
 	Config  configCmd  `cmd:"" help:"Print the effective configuration as YAML, secrets redacted."`
 	Token   tokenCmd   `cmd:"" help:"Make and explain tokens, for development."`
 	Nodes   nodesCmd   `cmd:"" help:"Show the nodes of the fleet."`
+	Drain   drainCmd   `cmd:"" help:"Have a node let its clients go, at a pace."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this host can hold, and what limits them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

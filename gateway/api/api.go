@@ -63,8 +63,9 @@ type Options struct {
 	MessageSize func() int
 	// Ready says whether the node should get new clients, and if not, why.
 	Ready func() (ready bool, why string)
-	// Draining says whether the node is shutting down. Nil: it is not.
+	// Draining says whether the node lets go of its clients. Nil: it does not.
 	Draining func() bool
+	Drainer  Drainer
 
 	// Metrics is shown at /metrics.
 	Metrics prometheus.Gatherer
@@ -102,6 +103,7 @@ func (o *Options) validate() error {
 	need("CheckChannel", o.CheckChannel != nil)
 	need("MessageSize", o.MessageSize != nil)
 	need("Ready", o.Ready != nil)
+	need("Drainer", o.Drainer != nil)
 	need("Metrics", o.Metrics != nil)
 	need("Cell", o.Cell != nil)
 	if missing != nil {

@@ -27,12 +27,15 @@ func TestManual(t *testing.T) {
 	o.Disconnect = func(string, hub.ID, uint16, string) bool { return true }
 	s := New(o)
 
-	line := regexp.MustCompile(`(?m)^curl "?\$A(/[^ "\n]*)"?(?: -d '([^']*)')?`)
+	line := regexp.MustCompile(`(?m)^curl (?:-X (\w+) )?"?\$A(/[^ "\n]*)"?(?: -d '([^']*)')?`)
 	shown := map[string]bool{}
 	for _, m := range line.FindAllStringSubmatch(manual, -1) {
-		target, body, method := m[1], m[2], "GET"
-		if body != "" {
+		method, target, body := m[1], m[2], m[3]
+		switch {
+		case body != "":
 			method = "POST"
+		case method == "":
+			method = "GET"
 		}
 		r := request(method, target, body)
 		shown[r.URL.Path] = true

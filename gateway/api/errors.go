@@ -17,10 +17,12 @@ const (
 	forbidden
 	notFound
 	unknownConnection
+	unknownNode
 	noHistory
 	noPresence
 	methodNotAllowed
 	authOff
+	noSurvivors
 	requestTimeout
 	bodyTooLarge
 	messageTooLarge
@@ -49,10 +51,12 @@ var codes = [numCodes]struct {
 	forbidden:           {"forbidden", http.StatusForbidden},
 	notFound:            {"not_found", http.StatusNotFound},
 	unknownConnection:   {"unknown_connection", http.StatusNotFound},
+	unknownNode:         {"unknown_node", http.StatusNotFound},
 	noHistory:           {"no_history", http.StatusNotFound},
 	noPresence:          {"no_presence", http.StatusNotFound},
 	methodNotAllowed:    {"method_not_allowed", http.StatusMethodNotAllowed},
 	authOff:             {"auth_off", http.StatusConflict},
+	noSurvivors:         {"no_survivors", http.StatusConflict},
 	requestTimeout:      {"request_timeout", http.StatusRequestTimeout},
 	bodyTooLarge:        {"body_too_large", http.StatusRequestEntityTooLarge},
 	messageTooLarge:     {"message_too_large", http.StatusRequestEntityTooLarge},

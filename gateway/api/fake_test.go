@@ -191,6 +191,7 @@ func options(h *fakeHub) Options {
 			}
 			return nil
 		},
+		Drainer:     fakeDrainer{},
 		MessageSize: func() int { return testMessageSize },
 		Ready:       func() (bool, string) { return true, "" },
 		Metrics:     metrics.NewRegistry(set, metrics.Options{Version: "v0.0.0"}),

@@ -130,6 +130,9 @@ type Node struct {
 	Draining       bool      `json:"draining"`
 	Connections    int       `json:"connections"`
 	MaxConnections int       `json:"max_connections"`
+	AcceptRate     int       `json:"accept_rate"`
+	Connects       float64   `json:"connects"`
+	Releasing      int       `json:"releasing"`
 }
 
 // info is this node at this moment.

@@ -92,7 +92,7 @@ func TestDocumentedExamples(t *testing.T) {
 	s := New(o)
 	for path, schema := range map[string]string{
 		"/api/publish": "Publish", "/api/broadcast": "Broadcast", "/api/batch": "Batch", "/api/disconnect": "Disconnect",
-		"/api/revoke": "Revoke",
+		"/api/revoke": "Revoke", "/api/drain": "StartDrain",
 	} {
 		sch := d.at(d.root, "components", "schemas", schema)
 		examples, _ := sch["examples"].([]any)
@@ -146,6 +146,10 @@ func settings() map[string]setting {
 			return plain(o, r)
 		},
 		"404": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
+			if r.URL.Path == "/api/drain" {
+				o.Drainer = fakeDrainer{fail: ErrUnknownNode}
+				return plain(o, r)
+			}
 			if r.Method == http.MethodPost {
 				return plain(o, body(r, strings.NewReader(`{"connection":"0000000000000001"}`)))
 			}
@@ -156,11 +160,12 @@ func settings() map[string]setting {
 			return plain(o, r)
 		},
 		"405": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
-			r.Method = http.MethodDelete
+			r.Method = http.MethodPut
 			return plain(o, r)
 		},
 		"409": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
 			o.Revoke = func(Revocation) (Cut, error) { return Cut{}, ErrAuthOff }
+			o.Drainer = fakeDrainer{fail: ErrNoSurvivors}
 			return plain(o, r)
 		},
 		"507": func(_ *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
@@ -209,12 +214,14 @@ func settings() map[string]setting {
 				o.Disconnect, o.Revoke = o.Hub.(*fakeHub).disconnect, o.Hub.(*fakeHub).revoke
 				o.History, o.Presence = o.Hub.(*fakeHub).past, o.Hub.(*fakeHub).presence
 				o.Ready = func() (bool, string) { panic("injected") }
+				o.Drainer = fakeDrainer{fail: errors.New("broken")}
 			}
 			return plain(o, r)
 		},
 		"503": func(t *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
 			o.Hub = &fakeHub{fail: hub.ErrBusy}
 			o.History = o.Hub.(*fakeHub).past
+			o.Drainer = fakeDrainer{fail: ErrEnding}
 			o.Ready = func() (bool, string) { return false, "draining" }
 			if r.URL.Path == "/metrics" {
 				return busyMetrics(t, o), r
@@ -264,6 +271,7 @@ func TestEveryDocumentedStatus(t *testing.T) {
 		"/api/batch":      `{"publish":[{"channel":"a","text":"x"}]}`,
 		"/api/disconnect": `{"connection":"00000000000000ab"}`,
 		"/api/revoke":     `{"user":"alice"}`,
+		"/api/drain":      `{"over":"10m"}`,
 	}
 	d := contract(t)
 	for path, methods := range d.at(d.root, "paths") {

@@ -18,9 +18,9 @@ const (
 
 // parameters are those of a call's query. What was not given is zero, and limit defaultLimit.
 type parameters struct {
-	channel, prefix string
-	since           hub.Position
-	limit           int
+	channel, prefix, node string
+	since                 hub.Position
+	limit                 int
 }
 
 // readQuery reads a query that may have some parameters, strictly: what is unknown,
@@ -52,6 +52,8 @@ func (q *parameters) set(name, value string) *problem {
 	switch name {
 	case "channel":
 		q.channel = value
+	case "node":
+		q.node = value
 	case "prefix":
 		q.prefix = value
 	case "since":

@@ -29,6 +29,9 @@ func (s *Server) table() []route {
 		{path: "/api/batch", method: http.MethodPost, serve: s.command(s.batch, bulk)},
 		{path: "/api/disconnect", method: http.MethodPost, serve: s.command(s.disconnect, single)},
 		{path: "/api/revoke", method: http.MethodPost, serve: s.command(s.revoke, single)},
+		{path: "/api/drain", method: http.MethodPost, serve: s.command(s.startDrain, single)},
+		{path: "/api/drain", method: http.MethodGet, serve: s.query(s.drain)},
+		{path: "/api/drain", method: http.MethodDelete, serve: s.query(s.abortDrain)},
 		{path: "/api/channels", method: http.MethodGet, serve: s.query(s.channels)},
 		{path: "/api/history", method: http.MethodGet, serve: s.query(s.history)},
 		{path: "/api/presence", method: http.MethodGet, serve: s.query(s.presence)},
@@ -49,19 +52,27 @@ func (s *Server) table() []route {
 	return routes
 }
 
-// find is the route of a path: exact ones first, then the longest above it.
-func (s *Server) find(path string) *route {
-	var found *route
+// find is the route of a path and a method: exact ones first, then the longest
+// above the path. One of another method is found when there is none of this; and
+// allowed are the methods that the path has.
+func (s *Server) find(path, method string) (found *route, allowed []string) {
+	var above *route
 	for i := range s.routes {
 		rt := &s.routes[i]
-		if rt.path == path {
-			return rt
-		}
-		if strings.HasSuffix(rt.path, "/") && strings.HasPrefix(path, rt.path) {
-			found = rt
+		switch {
+		case rt.path == path:
+			if found == nil || rt.allows(method) {
+				found = rt
+			}
+			allowed = append(allowed, rt.allowed()...)
+		case strings.HasSuffix(rt.path, "/") && strings.HasPrefix(path, rt.path):
+			above = rt
 		}
 	}
-	return found
+	if found == nil && above != nil {
+		found, allowed = above, above.allowed()
+	}
+	return found, allowed
 }
 
 // Handler is everything the server answers, for tests and for listeners of
@@ -75,7 +86,7 @@ func (s *Server) Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'")
 
-		rt := s.find(r.URL.Path)
+		rt, allowed := s.find(r.URL.Path, r.Method)
 		if rt == nil || !rt.open {
 			// Before the 404, so that a stranger does not learn which paths exist.
 			if p := s.guard.check(r); p != nil {
@@ -87,8 +98,8 @@ func (s *Server) Handler() http.Handler {
 		case rt == nil:
 			refuse(w, fail(notFound, "there is no %s; /api/openapi.yaml lists what there is", quoted(r.URL.Path)))
 		case !rt.allows(r.Method):
-			h.Set("Allow", strings.Join(rt.allowed(), ", "))
-			refuse(w, fail(methodNotAllowed, "%s takes %s", rt.path, strings.Join(rt.allowed(), " or ")))
+			h.Set("Allow", strings.Join(allowed, ", "))
+			refuse(w, fail(methodNotAllowed, "%s takes %s", rt.path, strings.Join(allowed, " or ")))
 		default:
 			rt.serve(w, r)
 		}

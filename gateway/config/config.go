@@ -32,8 +32,11 @@ type Config struct {
 	Guard Guard `yaml:"guard" reload:"live"`
 	// How a dead peer is found. Looked at once a second.
 	Keepalive Keepalive `yaml:"keepalive" reload:"live"`
-	// How a node goes away on SIGTERM: readiness off, delay, no more connections, close frames over the period.
+	// How a node lets go of its clients on SIGTERM: readiness off, delay, no more connections, close frames over the period.
+	// "sluice drain" does the same with times of its own, and keeps the node running.
 	Drain Drain `yaml:"drain"`
+	// What a node of a fleet does that has more than its share of the clients, as after another one was added.
+	Rebalance Rebalance `yaml:"rebalance" reload:"live"`
 	// Logs go to standard error.
 	Log Log `yaml:"log"`
 }
@@ -190,6 +193,9 @@ type Engine struct {
 	ReadBuffer Size `yaml:"read_buffer"`
 	// Open client connections on this node; more are refused. 0 = what the open-files limit leaves room for.
 	MaxConnections int `yaml:"max_connections"`
+	// New connections a second that this node takes well, at most 1000000. It refuses none above it: it is what the other nodes of a
+	// fleet keep to when they are drained or let clients go. 0 = 1000 for each processor that runs Go code.
+	AcceptRate int `yaml:"accept_rate"`
 	// Processors that run Go code at the same time. 0 = the Go runtime decides (it honours CPU quotas).
 	GOMAXPROCS int `yaml:"gomaxprocs"`
 	// The Go runtime's soft memory limit, at least 16MiB. 0 = GOMEMLIMIT, else nine tenths
@@ -471,14 +477,34 @@ type Keepalive struct {
 	Timeout Duration `yaml:"timeout"`
 }
 
-// Drain is how a node goes away.
+// Drain is how a node lets go of its clients.
 type Drain struct {
 	// From readiness off to the end of accepting: the time a load balancer needs to notice. 0 = at once.
-	Delay Duration `yaml:"delay"`
+	Delay Duration `yaml:"delay" reload:"live"`
 	// Close frames (1001) are spread evenly over this time, so that clients do not reconnect all at once. 0 = at once.
-	Period Duration `yaml:"period"`
+	Period Duration `yaml:"period" reload:"live"`
+	// Close frames a second, at most; 0 to 1000000. In a fleet they are as few as the other nodes can take, too (engine.accept_rate).
+	// What this leaves is closed when the timeout is near. 0 = no limit of its own.
+	MaxRate int `yaml:"max_rate" reload:"live"`
 	// The process ends after this long, whatever is still open. At least delay and period together.
-	Timeout Duration `yaml:"timeout"`
+	Timeout Duration `yaml:"timeout" reload:"live"`
+	// Clients that are closed so that they come back (drained, rebalanced, too slow, for want of memory or after a gap) are told to
+	// wait a random time up to this first, at most 10m: the close reason ends with "retry in 850ms". 0 = they are told nothing.
+	RetryWithin Duration `yaml:"retry_within"`
+}
+
+// Rebalance is how nodes even out their numbers of clients: who has too many closes
+// some with 1012 (see drain.retry_within), and the load balancer takes them elsewhere.
+type Rebalance struct {
+	// A node does this on its own account. Only in a fleet.
+	Enabled bool `yaml:"enabled"`
+	// How far above the mean of all ready nodes a node may be, as a share of it, 0.01 to 1; above it, it lets
+	// clients go until it has the mean and half of this.
+	Above Share `yaml:"above"`
+	// For how long it must have been above it, 1s to 1d: a restart of all nodes, one after the other, is over by then.
+	After Duration `yaml:"after"`
+	// Clients let go a second, at most, 1 to 1000000; and never more than the other nodes can take (engine.accept_rate).
+	MaxRate int `yaml:"max_rate"`
 }
 
 // Log is what is logged, and how.

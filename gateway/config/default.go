@@ -73,8 +73,11 @@ func Default() *Config {
 		Drain: Drain{
 			Period:  Duration(10 * time.Second),
 			Timeout: Duration(30 * time.Second),
+
+			RetryWithin: Duration(time.Second),
 		},
-		Log: Log{Level: Info, Format: JSON},
+		Rebalance: Rebalance{Above: 0.2, After: Duration(time.Minute), MaxRate: 100},
+		Log:       Log{Level: Info, Format: JSON},
 	}
 }
 

@@ -30,6 +30,9 @@ func Reloaded(old, new *Config) *Config {
 	next.Limits = new.Limits
 	next.Guard = new.Guard
 	next.Keepalive = new.Keepalive
+	next.Rebalance = new.Rebalance
+	next.Drain = new.Drain
+	next.Drain.RetryWithin = old.Drain.RetryWithin
 	next.Log.Level = new.Log.Level
 	if old.Auth.On() == new.Auth.On() {
 		next.Auth = new.Auth

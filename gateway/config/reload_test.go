@@ -47,7 +47,7 @@ func TestChanges(t *testing.T) {
 		},
 		{"rules", []string{"namespaces.0.subscribe=users"}, []string{"namespaces.0.subscribe"}, nil},
 		{"who may connect", []string{"listeners.0.endpoints.0.auth.mode=none"}, nil, []string{"listeners.0.endpoints.0.auth.mode"}},
-		{"both kinds", []string{"hub.shards=2", "log.level=warn", "drain.delay=1s"}, []string{"log.level"}, []string{"hub.shards", "drain.delay"}},
+		{"both kinds", []string{"hub.shards=2", "log.level=warn", "drain.delay=1s", "drain.retry_within=2s"}, []string{"drain.delay", "log.level"}, []string{"hub.shards", "drain.retry_within"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

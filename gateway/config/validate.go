@@ -71,6 +71,7 @@ func (l *loader) validate() {
 	between(l, "engine.pollers", c.Engine.Pollers, 0, 1024)
 	between(l, "engine.read_buffer", c.Engine.ReadBuffer, KiB, 16*MiB)
 	between(l, "engine.max_connections", c.Engine.MaxConnections, 0, 100*large)
+	between(l, "engine.accept_rate", c.Engine.AcceptRate, 0, large)
 	between(l, "engine.gomaxprocs", c.Engine.GOMAXPROCS, 0, 1024)
 	zeroOr(l, "engine.memory_limit", c.Engine.MemoryLimit, 16*MiB, 1024*TiB)
 	between(l, "engine.idle_release", c.Engine.IdleRelease, 0, day)
@@ -93,10 +94,18 @@ func (l *loader) validate() {
 
 	between(l, "drain.delay", c.Drain.Delay, 0, day)
 	between(l, "drain.period", c.Drain.Period, 0, day)
+	between(l, "drain.max_rate", c.Drain.MaxRate, 0, large)
+	between(l, "drain.retry_within", c.Drain.RetryWithin, 0, Duration(10*time.Minute))
 	between(l, "drain.timeout", c.Drain.Timeout, Duration(time.Millisecond), 2*day)
 	l.check(c.Drain.Delay+c.Drain.Period <= c.Drain.Timeout,
 		"drain.timeout", fmt.Sprintf("drain.timeout (%v) must be at least drain.delay and drain.period together (%v)",
 			c.Drain.Timeout, c.Drain.Delay+c.Drain.Period), "drain.period", "drain.delay")
+
+	l.check(c.Rebalance.Above >= 0.01, "rebalance.above", "must be 0.01 to 1")
+	between(l, "rebalance.after", c.Rebalance.After, Duration(time.Second), day)
+	between(l, "rebalance.max_rate", c.Rebalance.MaxRate, 1, large)
+	l.check(!c.Rebalance.Enabled || c.Broker.Type != MemoryBroker, "rebalance.enabled",
+		"rebalance.enabled needs a fleet: with broker.type memory there are no other nodes", "broker.type")
 }
 
 // usualFragment is the least that a client is known to put in each fragment of

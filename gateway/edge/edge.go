@@ -103,6 +103,7 @@ type Edge struct {
 	connections atomic.Int64 // accepted and not yet closed
 	handshaking atomic.Int64 // of them, not open yet
 	draining    atomic.Bool
+	fenced      atomic.Bool
 	full        atomic.Bool // SetFull
 	start       time.Time
 
@@ -216,10 +217,15 @@ func (e *Edge) Configure(s Settings) { e.settings.Store(&s) }
 // node's memory guard calls it.
 func (e *Edge) SetFull(full bool) { e.full.Store(full) }
 
-// Drain refuses new connections and upgrades from now on. Open connections are
-// not touched.
+// Fence refuses upgrades with a 503 from now on, or lets clients in again. Open
+// connections are not touched.
+func (e *Edge) Fence(on bool) { e.fenced.Store(on) }
+
+// Drain refuses new connections and upgrades from now on, for good. Open
+// connections are not touched.
 func (e *Edge) Drain() {
 	e.draining.Store(true)
+	e.Fence(true)
 	e.closeListeners()
 }
 

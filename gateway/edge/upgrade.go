@@ -108,8 +108,8 @@ func (l *listener) route(path string) *Endpoint {
 // upgrade makes the connection a WebSocket. rest is what came behind the
 // request: frames, once the 101 is on its way.
 func (c *conn) upgrade(ep *Endpoint, req *ws.Request, rest []byte) (published bool) {
-	if c.edge().draining.Load() {
-		c.answer(503, "text/plain; charset=utf-8", []byte("503: this node is shutting down\n"), "Retry-After: 1\r\n", metrics.HandshakeDraining)
+	if c.edge().fenced.Load() {
+		c.answer(503, "text/plain; charset=utf-8", []byte("503: this node takes no more clients: it is being drained\n"), "Retry-After: 1\r\n", metrics.HandshakeDraining)
 		return false
 	}
 	if !ep.Origins.Load().allow(req.Origin, req.Host) {

@@ -32,6 +32,11 @@ type Status struct {
 	// Connections that are open, and how many there may be.
 	Connections    int `json:"connections"`
 	MaxConnections int `json:"max_connections"`
+	// AcceptRate is how many new connections a second it takes well, and Connects how many came in the last one.
+	AcceptRate int     `json:"accept_rate"`
+	Connects   float64 `json:"connects"`
+	// Releasing is how many connections it told to leave in the last second, so that others take them.
+	Releasing int `json:"releasing"`
 }
 
 // Options configure a Fleet.
@@ -173,19 +178,19 @@ func (f *Fleet) gone(name, why string) {
 
 // Nodes are all that are there, this one included, by name.
 func (f *Fleet) Nodes() []Status {
-	list := []Status{f.o.Status()}
-	f.mu.Lock()
-	for _, p := range f.nodes {
-		list = append(list, p.status)
-	}
-	f.mu.Unlock()
+	list := append(f.Others(), f.o.Status())
 	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Node, b.Node) })
 	return list
 }
 
-// Others are all but this one, by name.
-func (f *Fleet) Others() []Status {
-	return slices.DeleteFunc(f.Nodes(), func(s Status) bool { return s.Node == f.o.Node })
+// Others are all but this one, in no particular order.
+func (f *Fleet) Others() (list []Status) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.nodes {
+		list = append(list, p.status)
+	}
+	return list
 }
 
 // receive handles one message.

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"math/rand/v2"
+
 	"github.com/rs/zerolog"
 
 	"sluice/gateway/metrics"
@@ -56,7 +58,8 @@ func (sh *shard) goodbye(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 func (sh *shard) lastWords(s *Subscriber, f *Frame, reason metrics.CloseReason) {
 	sh.logClose(s, reason)
 	if f == nil {
-		f = NewFrame(sh.hub.codecs[s.variant].Close[reason])
+		frames := sh.hub.codecs[s.variant].Close[reason]
+		f = NewFrame(frames[rand.IntN(len(frames))])
 	}
 	s.flags |= flagClosing
 	sh.goodbyes.Add(1)

@@ -115,8 +115,9 @@ type Codec struct {
 	Replay func(dst []byte, channel string, p Publication) []byte
 	// Ping is the frame that asks a silent client for a sign of life.
 	Ping []byte
-	// Close has the frame that ends a connection for each reason.
-	Close [metrics.NumCloseReasons][]byte
+	// Close has the frames that end a connection for each reason. One of them is
+	// picked at random, so that not all clients are asked to come back at the same time.
+	Close [metrics.NumCloseReasons][][]byte
 	// Joined appends what a subscriber is told when it has joined a channel with a
 	// history and is owed nothing; nil: nothing.
 	Joined func(dst []byte, channel string, at Position) []byte

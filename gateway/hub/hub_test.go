@@ -99,7 +99,7 @@ func testCodec() Codec {
 		Once: true,
 	}
 	for r := range metrics.NumCloseReasons {
-		c.Close[r] = frameOf("close " + r.String())
+		c.Close[r] = [][]byte{frameOf("close " + r.String())}
 	}
 	return c
 }

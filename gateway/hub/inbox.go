@@ -21,7 +21,6 @@ const (
 	itemReady                       // sub's socket has room again
 	itemDetach                      // sub's connection has ended
 	itemTick                        // the hub's time moved on
-	itemDrain                       // close n connections for the node's shutdown
 	itemEnd                         // sub ends in n ticks, for reason
 	itemGap                         // the subscribers of ch that speak variant are closed for a gap
 	itemCall                        // do runs on the shard's goroutine

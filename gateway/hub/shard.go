@@ -32,18 +32,18 @@ type shard struct {
 	queuedBytes atomic.Int64 // bytes waiting for sockets, plus those referenced by outboxes
 
 	// Owned by the shard's goroutine.
-	runs     map[runKey]*run
-	dirty    []*run // have a batch to send; at most one entry a run
-	gathered []*Subscriber
-	doomed   []*Subscriber
-	closing  deadline.Queue[*Subscriber] // ends of close timeouts
-	buffers  buffers
-	outboxes []*outbox // idle ones
-	scratch  []byte    // frames of one subscriber, gathered for one write
-	drainAt  uint32    // where the drain goes on
-	gather   bool      // several runs are served in this round
-	stalled  []stall   // for whom something waits
-	current  *Subscriber
+	runs      map[runKey]*run
+	dirty     []*run // have a batch to send; at most one entry a run
+	gathered  []*Subscriber
+	doomed    []*Subscriber
+	closing   deadline.Queue[*Subscriber] // ends of close timeouts
+	buffers   buffers
+	outboxes  []*outbox // idle ones
+	scratch   []byte    // frames of one subscriber, gathered for one write
+	releaseAt uint32    // where release goes on
+	gather    bool      // several runs are served in this round
+	stalled   []stall   // for whom something waits
+	current   *Subscriber
 }
 
 func newShard(h *Hub, id int, o *Options) *shard {
@@ -172,8 +172,6 @@ func (sh *shard) apply(it *item) {
 		sh.detach(it.sub)
 	case itemTick:
 		sh.tick()
-	case itemDrain:
-		sh.drain(int(it.n))
 	case itemEnd:
 		sh.setEnd(it.sub, it.n, it.reason)
 	case itemGap:

@@ -1,11 +1,12 @@
 package hub
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sluice/gateway/metrics"
 )
@@ -214,85 +215,46 @@ func TestCloseComesLast(t *testing.T) {
 	}
 }
 
-func TestDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(o *Options) { o.Shards = 2 })
-		var clients []*fakeConn
-		for range 100 {
-			clients = append(clients, r.client("a"))
-		}
-		r.publish("last words", "a")
-		done := make(chan int)
-		start := time.Now()
-		go func() { done <- r.Drain(t.Context(), 10*time.Second) }()
-		gone := func() (n int) {
-			for _, c := range clients {
-				c.mu.Lock()
-				if c.finished {
-					n++
-					c.sub.Detach()
-				}
-				c.mu.Unlock()
+// The shards close as many as is their part of all; who is closing already does not count.
+func TestRelease(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Shards = 2 })
+	var clients []*fakeConn
+	for range 100 {
+		clients = append(clients, r.client("a"))
+	}
+	r.publish("last words", "a")
+	closed := func() (n int) {
+		for _, c := range clients {
+			c.mu.Lock()
+			if c.finished {
+				n++
 			}
-			return n
+			c.mu.Unlock()
 		}
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		if n := gone(); n < 45 || n > 55 {
-			t.Errorf("%d of 100 closed after half of the period", n)
+		return n
+	}
+	if n := r.Release(30, metrics.CloseDrain); n != 30 || r.Open() != 70 {
+		t.Errorf("%d told, %d open", n, r.Open())
+	}
+	r.settled()
+	if n := closed(); n != 30 {
+		t.Errorf("%d closed, want 30", n)
+	}
+	if n := r.Release(1000, metrics.CloseRebalance); n != 70 || r.Open() != 0 || r.Release(1, metrics.CloseDrain) != 0 {
+		t.Errorf("%d told, %d open", n, r.Open())
+	}
+	r.settled()
+	reasons := map[string]int{}
+	for i, c := range clients {
+		m := c.messages()
+		if len(m) != 2 || m[0] != "last words" {
+			t.Fatalf("client %d got %q", i, m)
 		}
-		for gone() < 100 {
-			time.Sleep(100 * time.Millisecond)
-			synctest.Wait()
-		}
-		if left := <-done; left != 0 {
-			t.Errorf("%d left", left)
-		}
-		if d := time.Since(start); d < 9*time.Second || d > 11*time.Second {
-			t.Errorf("took %v, want the period of 10s", d)
-		}
-		for i, c := range clients {
-			wantMessages(t, fmt.Sprint("client ", i), c, "last words", "close drain")
-		}
-		r.Stop()
-	})
-}
-
-// Whoever is alone is not kept for the whole period.
-func TestDrainOfOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		c := r.client("a")
-		done := make(chan int)
-		start := time.Now()
-		go func() { done <- r.Drain(t.Context(), 10*time.Second) }()
-		time.Sleep(drainStep / 2)
-		synctest.Wait()
-		if !c.finished {
-			t.Error("not closed at once")
-		}
-		c.sub.Detach()
-		if left, took := <-done, time.Since(start); left != 0 || took > time.Second {
-			t.Errorf("%d left after %v", left, took)
-		}
-		r.Stop()
-	})
-}
-
-func TestDrainGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		c := r.client("a") // never leaves
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		if left := r.Drain(ctx, 0); left != 1 {
-			t.Errorf("%d left, want 1", left)
-		}
-		if !c.aborted { // by the close timeout of 1 s
-			t.Error("not aborted")
-		}
-		r.Stop()
-	})
+		reasons[m[1]]++
+	}
+	if diff := cmp.Diff(map[string]int{"close drain": 30, "close rebalance": 70}, reasons); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // W9: a peer that is gone without a word, as behind a cable that was cut, is pinged

@@ -63,8 +63,10 @@ const (
 	CloseMemory
 	// CloseIdle: nothing heard within keepalive.timeout.
 	CloseIdle
-	// CloseDrain: the node is shutting down.
+	// CloseDrain: the node is drained, or shutting down.
 	CloseDrain
+	// CloseRebalance: the node has more than its share of the fleet's connections.
+	CloseRebalance
 	// CloseAPI: the server API asked for it.
 	CloseAPI
 	// ClosePanic: a handler panicked.

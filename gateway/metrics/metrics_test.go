@@ -44,7 +44,7 @@ func TestNamesGolden(t *testing.T) {
 	families := gather(t, NewRegistry(NewSet(2), Options{
 		Version: "v1.2.3",
 		Gauges: func() Gauges {
-			return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second, GuardUsed: 0.5, TLS: new(TLSGauges), Broker: new(BrokerFigures)}
+			return Gauges{InboxDepth: make([]int, 2), KeySetAge: time.Second, GuardUsed: 0.5, Draining: true, TLS: new(TLSGauges), Broker: new(BrokerFigures)}
 		},
 	}))
 	var lines []string

@@ -41,6 +41,8 @@ type names struct {
 	panics            *prometheus.Desc
 	guardSteps        *prometheus.Desc
 	guardUsed         *prometheus.Desc
+	draining          *prometheus.Desc
+	drainOpen         *prometheus.Desc
 	brokerUp          *prometheus.Desc
 	brokerChannels    *prometheus.Desc
 	brokerMessages    *prometheus.Desc
@@ -90,6 +92,8 @@ func newNames() names {
 		queued:            d("hub_queued_bytes", "Bytes waiting for sockets that do not take them yet. limits.node_queue_bytes bounds it."),
 		channels:          d("hub_channels", "Channels with at least one subscriber."),
 		guardSteps:        d("guard_steps_total", "How often the memory guard came to a step (guard.*). Each shed_queues and shed_newest closed clients.", "step"),
+		draining:          d("drain_active", "1 while the node lets go of its clients, or has; else 0."),
+		drainOpen:         d("drain_open_connections", "Connections that the drain has not told to leave yet. Absent without a drain."),
 		guardUsed:         d("guard_used_ratio", "Memory in use, without garbage, as a part of the memory limit, when the guard last looked. Absent without a limit."),
 		brokerUp:          d("broker_up", "1: the link to the broker is up. Absent on a node alone, as are all broker_ metrics."),
 		brokerChannels:    d("broker_channels", "Channels that this node is subscribed to at the broker, or is about to be."),
@@ -116,7 +120,7 @@ func (n *names) ofSet() []*prometheus.Desc {
 
 func (n *names) ofNode() []*prometheus.Desc {
 	return []*prometheus.Desc{
-		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed,
+		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed, n.draining, n.drainOpen,
 		n.brokerUp, n.brokerChannels, n.brokerMessages, n.brokerRefused, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
 		n.anon, n.info,
 	}

@@ -28,6 +28,7 @@ var (
 		CloseSlow:           "slow",
 		CloseIdle:           "idle",
 		CloseDrain:          "drain",
+		CloseRebalance:      "rebalance",
 		CloseAPI:            "api",
 		ClosePanic:          "panic",
 		CloseUnauthorized:   "unauthorized",

@@ -24,6 +24,9 @@ type Gauges struct {
 	KeySetAge time.Duration
 	// GuardUsed is the part of the memory limit that is in use; 0: there is no limit.
 	GuardUsed float64
+	// Draining: the node lets go of its clients. DrainOpen of them have not been told to leave.
+	Draining  bool
+	DrainOpen int
 	// Broker is the state of the link to the other nodes; nil: this one is alone.
 	Broker *BrokerFigures
 }
@@ -115,6 +118,12 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 	}
 	if g.GuardUsed > 0 {
 		gauge(n.names.guardUsed, g.GuardUsed)
+	}
+	if g.Draining {
+		gauge(n.names.draining, 1)
+		gauge(n.names.drainOpen, float64(g.DrainOpen))
+	} else {
+		gauge(n.names.draining, 0)
 	}
 	if g.Broker != nil {
 		n.broker(ch, g.Broker)

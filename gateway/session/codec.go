@@ -3,22 +3,12 @@ package session
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 	"sluice/gateway/protocol"
 	"sluice/gateway/ws"
-)
-
-// Close codes of ours, after the HTTP status that means the same (RFC 6455
-// section 7.4.2 leaves 4000 to 4999 to applications).
-const (
-	// CodeUnauthorized: come back with a good token.
-	CodeUnauthorized ws.CloseCode = 4401
-	// CodeForbidden: the token does not allow what was asked for.
-	CodeForbidden ws.CloseCode = 4403
-	// CodeGap: messages may have been lost; come back, and fetch the state anew.
-	CodeGap ws.CloseCode = 4409
 )
 
 // Dialect is how a client of the raw protocol is spoken to.
@@ -56,7 +46,13 @@ const (
 )
 
 // Dialects are those that a node speaks. Each is a variant of the hub's.
-type Dialects struct{ list []Dialect }
+type Dialects struct {
+	// RetryWithin: who is closed so that it comes back is asked to wait a random
+	// time up to this. 0: it is not told anything.
+	RetryWithin time.Duration
+
+	list []Dialect
+}
 
 // Variants are the dialects of one endpoint: by positions, and by compression,
 // which is none, with the largest window, or with a smaller one.
@@ -132,7 +128,7 @@ func (ds *Dialects) Codecs(cell *metrics.Cell) []hub.Codec {
 		if c.Level > 0 && deflaters[c] == nil {
 			deflaters[c] = ws.NewDeflater(c.Level, c.MinSize, c.narrow)
 		}
-		codecs = append(codecs, d.codec(&voice{deflaters[c], cell}))
+		codecs = append(codecs, d.codec(&voice{deflaters[c], cell}, ds.RetryWithin))
 	}
 	return codecs
 }
@@ -173,7 +169,7 @@ func (v *voice) positioned(dst []byte, channel string, p hub.Publication) []byte
 
 // codec delivers the payload and nothing else, as text or binary as it was
 // published; with Positions, behind a line that says where it stands.
-func (d Dialect) codec(v *voice) hub.Codec {
+func (d Dialect) codec(v *voice, within time.Duration) hub.Codec {
 	plain := &voice{cell: v.cell}
 	c := hub.Codec{
 		Encode: v.raw,
@@ -201,7 +197,7 @@ func (d Dialect) codec(v *voice) hub.Codec {
 		if reason == metrics.CloseGap && d.GapCode != 0 {
 			code = d.GapCode
 		}
-		c.Close[reason] = ws.AppendClose(nil, code, text)
+		c.Close[reason] = goodbyes(reason, code, text, within)
 	}
 	return c
 }
@@ -236,40 +232,4 @@ func gapMessage(dst []byte, channel string, at hub.Position) []byte {
 		b = append(protocol.Position(at).Append(append(b, `,"since":"`...)), '"')
 	}
 	return ws.AppendFrame(dst, ws.Text, append(b, '}'))
-}
-
-// closeCode is what the node says when it ends a connection on its own account.
-func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
-	switch r {
-	case metrics.CloseSlow:
-		return ws.TryAgainLater, "slow consumer"
-	case metrics.CloseFull:
-		return ws.TryAgainLater, "full"
-	case metrics.CloseMemory:
-		return ws.TryAgainLater, "the node is short of memory"
-	case metrics.CloseIdle:
-		return ws.PolicyViolation, "nothing heard within the keepalive timeout"
-	case metrics.CloseDrain:
-		return ws.GoingAway, "shutting down"
-	case metrics.CloseTooBig:
-		return ws.MessageTooBig, ""
-	case metrics.CloseRateLimit, metrics.CloseByteRate, metrics.CloseControlRate, metrics.CloseMessageTimeout, metrics.CloseAPI:
-		return ws.PolicyViolation, ""
-	case metrics.CloseUnauthorized:
-		return CodeUnauthorized, "a valid token is needed"
-	case metrics.CloseExpired:
-		return CodeUnauthorized, "token expired"
-	case metrics.CloseRevoked:
-		return CodeUnauthorized, "token revoked"
-	case metrics.CloseForbidden:
-		return CodeForbidden, "not allowed"
-	case metrics.CloseGap:
-		return CodeGap, "messages may have been lost: fetch the state anew"
-	case metrics.CloseProtocol:
-		return ws.ProtocolError, ""
-	case metrics.ClosePanic:
-		return ws.InternalError, ""
-	default:
-		return ws.NormalClosure, ""
-	}
 }

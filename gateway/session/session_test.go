@@ -2,7 +2,9 @@ package session
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -405,15 +407,33 @@ func TestLimitsAreLive(t *testing.T) {
 // Every reason that the node itself may have to end a connection has a close
 // frame that a client can read.
 func TestCodecs(t *testing.T) {
-	for _, codec := range (&Dialects{list: []Dialect{{}, {Positions: true}, {OnGap: GapClose, GapCode: CodeGap}}}).Codecs(new(metrics.Cell)) {
-		for reason := range metrics.NumCloseReasons {
-			var p ws.Parser
-			m, rest, err := p.Next(&ws.Rules{Client: true}, codec.Close[reason])
-			if err != nil || m.Opcode != ws.Close || len(rest) > 0 {
-				t.Errorf("%v: %v %v", reason, m, err)
-			}
-			if code, _, err := ws.ParseClose(m.Payload); err != nil || !code.ValidReceived() {
-				t.Errorf("%v: close code %d, %v", reason, code, err)
+	hint := regexp.MustCompile(`(^|, )retry in (\d+)ms$`)
+	for _, within := range []time.Duration{0, 2 * time.Second} {
+		dialects := &Dialects{RetryWithin: within, list: []Dialect{{}, {Positions: true}, {OnGap: GapClose, GapCode: CodeGap}}}
+		for _, codec := range dialects.Codecs(new(metrics.Cell)) {
+			for reason := range metrics.NumCloseReasons {
+				waits := map[int]bool{}
+				for _, frame := range codec.Close[reason] {
+					var p ws.Parser
+					m, rest, err := p.Next(&ws.Rules{Client: true}, frame)
+					if err != nil || m.Opcode != ws.Close || len(rest) > 0 {
+						t.Errorf("%v: %v %v", reason, m, err)
+					}
+					code, text, err := ws.ParseClose(m.Payload)
+					if err != nil || !code.ValidReceived() {
+						t.Errorf("%v: close code %d, %v", reason, code, err)
+					}
+					if found := hint.FindStringSubmatch(text); found != nil {
+						wait, _ := strconv.Atoi(found[2])
+						waits[wait] = true
+						if wait > 2000 {
+							t.Errorf("%v: %q", reason, text)
+						}
+					}
+				}
+				if want := within > 0 && comesBack(reason); want != (len(waits) == numHints) || !want && len(waits) > 0 {
+					t.Errorf("%v within %v: %d different hints", reason, within, len(waits))
+				}
 			}
 		}
 	}

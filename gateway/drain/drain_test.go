@@ -1,0 +1,309 @@
+package drain
+
+import (
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/gateway/metrics"
+)
+
+// fakeNode has connections that leave as soon as they are told.
+type fakeNode struct {
+	mu       sync.Mutex
+	open     int
+	stubborn int // of them, those that do not leave
+	unready  bool
+	fenced   bool
+	room     Room
+	told     []time.Time
+	reasons  map[metrics.CloseReason]int
+}
+
+func (n *fakeNode) Connections() (all, open int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.open + n.stubborn, n.open
+}
+
+func (n *fakeNode) Release(k int, reason metrics.CloseReason) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k = min(k, n.open)
+	n.open -= k
+	for range k {
+		n.told = append(n.told, time.Now())
+	}
+	if n.reasons == nil {
+		n.reasons = map[metrics.CloseReason]int{}
+	}
+	n.reasons[reason] += k
+	return k
+}
+
+func (n *fakeNode) Unready(on bool) { n.mu.Lock(); n.unready = on; n.mu.Unlock() }
+func (n *fakeNode) Fence(on bool)   { n.mu.Lock(); n.fenced = on; n.mu.Unlock() }
+
+func (n *fakeNode) Room() Room {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.room
+}
+
+func (n *fakeNode) set(f func()) { n.mu.Lock(); f(); n.mu.Unlock() }
+
+// within is how many were told from one time after begun to another.
+func (n *fakeNode) within(begun time.Time, from, to time.Duration) (k int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, at := range n.told {
+		if d := at.Sub(begun); d >= from && d < to {
+			k++
+		}
+	}
+	return k
+}
+
+// bubble runs a test of a node in a time of its own.
+func bubble(t *testing.T, n *fakeNode, f func(d *Drainer, begun time.Time)) {
+	synctest.Test(t, func(*testing.T) {
+		d := New(n, zerolog.New(io.Discard))
+		f(d, time.Now())
+		d.Stop()
+	})
+}
+
+func between(t *testing.T, what string, n, low, high int) {
+	t.Helper()
+	if n < low || n > high {
+		t.Errorf("%s: %d, want %d to %d", what, n, low, high)
+	}
+}
+
+func TestEvenly(t *testing.T) {
+	n := &fakeNode{open: 1000, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		over := d.Start(Plan{Delay: 2 * time.Second, Over: 10 * time.Second})
+		time.Sleep(time.Second)
+		if p := d.Progress(); p.State != Delayed || p.Open != 1000 || !n.unready || n.fenced {
+			t.Errorf("in the delay: %+v, unready %v, fenced %v", p, n.unready, n.fenced)
+		}
+		time.Sleep(6 * time.Second)
+		if p := d.Progress(); p.State != Closing || p.Total != 1000 || p.Limit != NoLimit || !n.fenced {
+			t.Errorf("in the middle: %+v", p)
+		} else {
+			between(t, "open in the middle", p.Open, 480, 520)
+			between(t, "rate", p.Rate, 80, 120)
+		}
+		<-over
+		if took := time.Since(begun); took < 11500*time.Millisecond || took > 12100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		if p := d.Progress(); p.State != Drained || p.Left != 0 || !n.unready || !n.fenced {
+			t.Errorf("after it: %+v", p)
+		}
+		for s := 2; s < 12; s++ {
+			between(t, "in a second", n.within(begun, time.Duration(s)*time.Second, time.Duration(s+1)*time.Second), 90, 110)
+		}
+		if n.reasons[metrics.CloseDrain] != 1000 {
+			t.Errorf("reasons %v", n.reasons)
+		}
+	})
+}
+
+// One alone does not wait for the period.
+func TestOne(t *testing.T) {
+	n := &fakeNode{open: 1, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		<-d.Start(Plan{Over: time.Hour})
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestAtOnce(t *testing.T) {
+	n := &fakeNode{open: 5000, stubborn: 1, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		over := d.Start(Plan{})
+		time.Sleep(time.Second)
+		if p := d.Progress(); p.State != Closing || p.Open != 0 || p.Left != 1 {
+			t.Errorf("%+v", p)
+		}
+		d.Stop()
+		<-over
+		if !n.fenced || !n.unready {
+			t.Error("Stop lets clients in")
+		}
+	})
+}
+
+func TestMaxRate(t *testing.T) {
+	n := &fakeNode{open: 1000, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		over := d.Start(Plan{Over: time.Second, MaxRate: 100})
+		time.Sleep(5 * time.Second)
+		if p := d.Progress(); p.Limit != MaxRate {
+			t.Errorf("%+v", p)
+		}
+		<-over
+		for s := range 9 {
+			between(t, "in a second", n.within(begun, time.Duration(s)*time.Second, time.Duration(s+1)*time.Second), 95, 105)
+		}
+	})
+}
+
+// The rate follows what the others can take, and the room that they have.
+func TestRoom(t *testing.T) {
+	n := &fakeNode{open: 10_000, room: Room{Nodes: 2, Rate: 200, Places: 1_000_000}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		d.Start(Plan{Over: time.Second})
+		time.Sleep(4 * time.Second)
+		between(t, "told at 200/s", 10_000-n.open, 780, 820)
+		if p := d.Progress(); p.Limit != NoRoom {
+			t.Errorf("%+v", p)
+		}
+		n.set(func() { n.room.Rate = 50 })
+		time.Sleep(4 * time.Second)
+		between(t, "told at 50/s", n.within(begun, 4*time.Second, 8*time.Second), 180, 220)
+		n.set(func() { n.room.Places = 0 })
+		time.Sleep(4 * time.Second)
+		between(t, "told without room", n.within(begun, 8*time.Second, 12*time.Second), 0, 0)
+		n.set(func() { n.room = Room{} })
+		time.Sleep(4 * time.Second)
+		if p := d.Progress(); p.Limit != NoSurvivors || n.within(begun, 12*time.Second, 16*time.Second) != 0 {
+			t.Errorf("nobody is there: %+v", p)
+		}
+		n.set(func() { n.room = Room{Nodes: 1, Rate: 1000, Places: 100} })
+		time.Sleep(10 * time.Second) // 100 at a time, until these show in the others' figures
+		between(t, "told with 100 places", n.within(begun, 16*time.Second, 26*time.Second), 100, 1100)
+	})
+}
+
+// At the deadline all go, wherever to.
+func TestDeadline(t *testing.T) {
+	n := &fakeNode{open: 1000}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		<-d.Start(Plan{Over: 2 * time.Second, Deadline: begun.Add(5 * time.Second)})
+		if took := time.Since(begun); took > 2100*time.Millisecond {
+			t.Errorf("without other nodes there is nobody to spare: took %v", took)
+		}
+	})
+	n = &fakeNode{open: 1000, room: Room{Nodes: 1, Rate: 10, Places: 1000}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		<-d.Start(Plan{Over: 2 * time.Second, Deadline: begun.Add(5 * time.Second)})
+		between(t, "told before", n.within(begun, 0, 5*time.Second), 40, 60)
+		if took := time.Since(begun); took < 5*time.Second || took > 5200*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestAbort(t *testing.T) {
+	n := &fakeNode{open: 1000, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		if d.Abort() {
+			t.Error("nothing was drained")
+		}
+		over := d.Start(Plan{Over: 10 * time.Second})
+		time.Sleep(5 * time.Second)
+		if !d.Abort() {
+			t.Error("not aborted")
+		}
+		<-over
+		left := n.open
+		between(t, "left", left, 480, 520)
+		time.Sleep(10 * time.Second)
+		if p := d.Progress(); p.State != None || n.open != left || n.unready || n.fenced {
+			t.Errorf("%+v, %d open, unready %v, fenced %v", p, n.open, n.unready, n.fenced)
+		}
+	})
+}
+
+// A new plan goes on where the one before was; nobody is let in between.
+func TestNewPlan(t *testing.T) {
+	n := &fakeNode{open: 1000, room: Room{Alone: true}}
+	bubble(t, n, func(d *Drainer, begun time.Time) {
+		first := d.Start(Plan{Over: time.Hour})
+		time.Sleep(time.Second)
+		second := d.Start(Plan{Delay: time.Hour, Over: 2 * time.Second})
+		<-first
+		if !n.fenced {
+			t.Error("not fenced")
+		}
+		<-second
+		if took := time.Since(begun); took > 3100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestExcess(t *testing.T) {
+	for _, tt := range []struct {
+		own    int
+		others []int
+		above  float64
+		want   int
+	}{
+		{100, nil, 0.2, 0},
+		{100, []int{100, 100}, 0.2, 0},
+		{119, []int{100, 81}, 0.2, 0},
+		{150, []int{100, 50}, 0.2, 30},
+		{3000, []int{3000, 0}, 0.2, 600},
+		{0, []int{0}, 0.2, 0},
+		{50, []int{100, 150}, 0.2, 0},
+	} {
+		if n := excess(tt.own, tt.others, tt.above); n != tt.want {
+			t.Errorf("%d beside %v: %d, want %d", tt.own, tt.others, n, tt.want)
+		}
+	}
+}
+
+// A node with too much waits, lets go at the rate, and stops at half of what is allowed.
+func TestRebalance(t *testing.T) {
+	n := &fakeNode{open: 3000, room: Room{Nodes: 2, Rate: 10_000, Places: 1_000_000, Loads: []int{3000, 0}}}
+	synctest.Test(t, func(t *testing.T) {
+		d := New(n, zerolog.New(io.Discard))
+		ready := true
+		rule := Rule{Above: 0.2, After: 10 * time.Second, MaxRate: 100}
+		begun := time.Now()
+		get := func() Rule { n.mu.Lock(); defer n.mu.Unlock(); return rule }
+		go d.Rebalance(t.Context(), get, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return ready })
+		time.Sleep(20 * time.Second)
+		if n.open != 3000 {
+			t.Errorf("it is off, and %d are open", n.open)
+		}
+		n.set(func() { rule.Enabled = true })
+		time.Sleep(9 * time.Second)
+		if n.open != 3000 {
+			t.Errorf("too soon: %d", n.open)
+		}
+		time.Sleep(4 * time.Second)
+		between(t, "told in the first seconds", 3000-n.open, 100, 400)
+		between(t, "its rate", d.Rate(), 90, 110)
+		n.set(func() { ready = false })
+		time.Sleep(time.Second)
+		open := n.open
+		time.Sleep(20 * time.Second)
+		if n.open != open {
+			t.Error("it goes on while it is not ready")
+		}
+		n.set(func() { ready = true })
+		time.Sleep(60 * time.Second)
+		// Others stay at 3,000 and 0 here: (3000+x)/3*1.1 = x.
+		between(t, "left", n.open, 1730, 1740)
+		if n.reasons[metrics.CloseRebalance] != 3000-n.open {
+			t.Errorf("%v", n.reasons)
+		}
+		for s := range 100 {
+			between(t, "in a second", n.within(begun, time.Duration(s)*time.Second, time.Duration(s+1)*time.Second), 0, 126)
+		}
+		if d.Rate() != 0 {
+			t.Errorf("its rate is %d", d.Rate())
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package drain
+
+import (
+	"math"
+	"time"
+)
+
+// Limit is what holds a drain back.
+type Limit string
+
+// Limits.
+const (
+	NoLimit     Limit = ""             // nothing: it goes by its plan's time
+	MaxRate     Limit = "max_rate"     // Plan.MaxRate
+	NoRoom      Limit = "room"         // what the other nodes can take
+	NoSurvivors Limit = "no_survivors" // no other node takes connections
+)
+
+// pace says how many connections are told to leave by when.
+type pace struct {
+	plan  Plan
+	begun time.Time
+
+	last   time.Time // of next
+	credit float64   // connections that may be told now
+	recent [10]told  // what was told lately, a tenth of a second each
+}
+
+// told is how many were told within one tenth of a second.
+type told struct {
+	at int64 // tenths since begun
+	n  int
+}
+
+func newPace(p Plan, now time.Time) *pace {
+	return &pace{plan: p, begun: now, last: now, credit: 1} // the first one need not wait
+}
+
+// maxCredit bounds what may be made up for after the process stood still, in seconds of the rate.
+const maxCredit = 0.25
+
+// next is how many of the open connections are to be told now, and what allows no more.
+func (p *pace) next(now time.Time, open int, room Room) (n int, limit Limit) {
+	elapsed := now.Sub(p.last).Seconds()
+	p.last = now
+	if !p.plan.Deadline.IsZero() && !now.Before(p.plan.Deadline) {
+		return open, NoLimit
+	}
+	rate := math.Inf(1)
+	// All have been told a step before the end: one alone need not wait.
+	if left := p.plan.Over - now.Sub(p.begun) - step; left > 0 {
+		rate = float64(open) / left.Seconds()
+	}
+	if most := float64(p.plan.MaxRate); p.plan.MaxRate > 0 && rate > most {
+		rate, limit = most, MaxRate
+	}
+	spared := !room.Alone && (room.Nodes > 0 || p.plan.Deadline.IsZero())
+	if spared && rate > room.Rate {
+		rate, limit = room.Rate, NoRoom
+	}
+	if spared && room.Nodes == 0 {
+		rate, limit = 0, NoSurvivors
+	}
+	if math.IsInf(rate, 1) {
+		return open, limit
+	}
+	p.credit = min(p.credit+rate*elapsed, max(1, rate*maxCredit))
+	if rate == 0 {
+		p.credit = 0
+	}
+	n = min(int(p.credit), open)
+	if spared {
+		// Who was told within the last second is not yet in the others' figures.
+		if places := room.Places - p.rate(now); n > places {
+			n, limit = max(0, places), NoRoom
+		}
+	}
+	return n, limit
+}
+
+// told notes that n were told.
+func (p *pace) told(now time.Time, n int) {
+	p.credit = max(0, p.credit-float64(n))
+	at := int64(now.Sub(p.begun) / (100 * time.Millisecond))
+	r := &p.recent[at%int64(len(p.recent))]
+	if r.at != at {
+		*r = told{at: at}
+	}
+	r.n += n
+}
+
+// rate is how many were told in the last second.
+func (p *pace) rate(now time.Time) (n int) {
+	at := int64(now.Sub(p.begun) / (100 * time.Millisecond))
+	for _, r := range p.recent {
+		if at-r.at < int64(len(p.recent)) {
+			n += r.n
+		}
+	}
+	return n
+}
