@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,9 @@ const clusterUser = "sluice"
 // readyTimeout is how long a server may take to listen.
 const readyTimeout = 10 * time.Second
 
+// routeReports: one attempt in so many to reach a node that is down is logged; there is one a second.
+const routeReports = 60
+
 // startServer starts it, without waiting for the other nodes.
 func startServer(o *Options) (*embedded, error) {
 	c := o.Embedded
@@ -48,6 +52,8 @@ func startServer(o *Options) (*embedded, error) {
 		JetStream:  true,
 		StoreDir:   c.StoreDir,
 		MaxPayload: int32(c.MaxPayload),
+
+		ConnectErrorReports: routeReports, ReconnectErrorReports: routeReports,
 	}
 	if o.User != "" {
 		hash, err := hashed(o.Password)
@@ -260,7 +266,13 @@ type serverLog struct{ log zerolog.Logger }
 
 func (s *serverLog) Noticef(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
 func (s *serverLog) Warnf(format string, v ...any)   { s.log.Warn().Msgf(format, v...) }
-func (s *serverLog) Errorf(format string, v ...any)  { s.log.Error().Msgf(format, v...) }
-func (s *serverLog) Fatalf(format string, v ...any)  { s.log.Error().Msgf(format, v...) }
-func (s *serverLog) Debugf(format string, v ...any)  { s.log.Debug().Msgf(format, v...) }
-func (s *serverLog) Tracef(format string, v ...any)  { s.log.Trace().Msgf(format, v...) }
+func (s *serverLog) Errorf(format string, v ...any) {
+	level := zerolog.ErrorLevel
+	if strings.HasPrefix(format, "Error trying to connect to route") {
+		level = zerolog.WarnLevel // a node that is down, or not up yet
+	}
+	s.log.WithLevel(level).Msgf(format, v...)
+}
+func (s *serverLog) Fatalf(format string, v ...any) { s.log.Error().Msgf(format, v...) }
+func (s *serverLog) Debugf(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
+func (s *serverLog) Tracef(format string, v ...any) { s.log.Trace().Msgf(format, v...) }

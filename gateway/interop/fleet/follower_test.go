@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type follower struct {
 	members []*member
 	channel string
 	joined  func() // called when it is subscribed for the first time
+	back    func() // called when it is connected again; nil: nobody is told
 
 	// Owned by follow.
 	at    string // its position
@@ -40,10 +42,25 @@ func (f *follower) follow(ctx context.Context, count int) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %d of %d numbers came, over %d connections", ctx.Err(), f.next, count, f.dials)
 		case err != nil:
-			time.Sleep(time.Duration(20+rand.IntN(100)) * time.Millisecond)
+			time.Sleep(pause(err))
 		}
 	}
 	return nil
+}
+
+// hint is what a node tells a client that it closes so that it comes back.
+var hint = regexp.MustCompile(`retry in (\d+)ms$`)
+
+// pause is how long a client waits before it comes back: as long as it was told.
+func pause(err error) time.Duration {
+	var closed websocket.CloseError
+	if errors.As(err, &closed) {
+		if m := hint.FindStringSubmatch(closed.Reason); m != nil {
+			ms, _ := strconv.Atoi(m[1])
+			return time.Duration(ms) * time.Millisecond
+		}
+	}
+	return time.Duration(20+rand.IntN(100)) * time.Millisecond
 }
 
 // wrongNumber is a message that is missing.
@@ -66,7 +83,9 @@ func (f *follower) connection(ctx context.Context, count int) error {
 	}
 	defer func() { _ = c.CloseNow() }()
 	c.SetReadLimit(-1)
-	f.dials++
+	if f.dials++; f.dials > 1 && f.back != nil {
+		f.back()
+	}
 	for f.next < count {
 		_, b, err := c.Read(ctx)
 		if err != nil {
