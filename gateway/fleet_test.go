@@ -375,3 +375,26 @@ func TestFleetLargeAnswers(t *testing.T) {
 		}
 	}
 }
+
+// A publisher is told how many nodes have subscribers.
+func TestFleetInterest(t *testing.T) {
+	ctx := within(t)
+	nodes := startFleet(ctx, t, embeddedFleet(t, 3))
+	for _, channel := range []string{"plain", "nkept"} {
+		for i, n := range nodes[:2] {
+			for range i + 1 {
+				c := n.dial(ctx, t, "/?channel="+channel)
+				t.Cleanup(func() { _ = c.CloseNow() })
+			}
+			n.joined(t, channel, i+1)
+		}
+		for i, want := range []string{`"subscribers":1,"nodes":2`, `"subscribers":2,"nodes":2`, `"subscribers":0,"nodes":2`} {
+			if status, body := post(t, "http://"+nodes[i].AdminAddress()+"/api/publish", `{"channel":"`+channel+`","text":"x"}`); status != 200 || !strings.Contains(body, want) {
+				t.Errorf("on %s, node %d: %d %s, want %s", channel, i, status, body, want)
+			}
+		}
+	}
+	if status, body := post(t, "http://"+nodes[0].AdminAddress()+"/api/publish", `{"channel":"nobody","text":"x"}`); status != 200 || !strings.Contains(body, `"subscribers":0,"nodes":0`) {
+		t.Errorf("%d %s", status, body)
+	}
+}

@@ -9,18 +9,19 @@ import (
 
 type reach struct {
 	Subscribers int    `json:"subscribers"`
+	Nodes       *int   `json:"nodes,omitempty"`
 	Position    string `json:"position,omitempty"`
 }
 
 // publish sends one message to the subscribers of one channel.
 func (s *Server) publish(body []byte) (any, *problem) {
-	return s.deliver(decodePublish(body)).answer()
+	return s.answer(s.deliver(decodePublish(body)))
 }
 
 // broadcast sends one message to the subscribers of many channels: of all, or,
 // when it is refused, of none.
 func (s *Server) broadcast(body []byte) (any, *problem) {
-	return s.deliver(decodeBroadcast(body)).answer()
+	return s.answer(s.deliver(decodeBroadcast(body)))
 }
 
 // confirmTimeout is how long the fleet may take to say that it has a message.
@@ -73,7 +74,7 @@ func (s *Server) deliver(pub publication, p *problem) delivery {
 }
 
 // answer waits until it is known what became of it.
-func (d delivery) answer() (any, *problem) {
+func (s *Server) answer(d delivery) (any, *problem) {
 	if d.refused != nil {
 		return nil, d.refused
 	}
@@ -93,7 +94,11 @@ func (d delivery) answer() (any, *problem) {
 	if o.err != nil {
 		return nil, fail(unconfirmed, "the message was not confirmed, and may have been published: %v", o.err)
 	}
-	return resultAnswer{reach{o.receipt.Subscribers, positionText(o.receipt.Position)}}, nil
+	r := reach{Subscribers: o.receipt.Subscribers, Position: positionText(o.receipt.Position)}
+	if s.options.Nodes != nil && o.receipt.Nodes >= 0 {
+		r.Nodes = &o.receipt.Nodes
+	}
+	return resultAnswer{r}, nil
 }
 
 type batchAnswer struct {
@@ -114,7 +119,7 @@ func (s *Server) batch(body []byte) (any, *problem) {
 	}
 	results := make([]any, len(items))
 	for i := range deliveries {
-		result, p := deliveries[i].answer()
+		result, p := s.answer(deliveries[i])
 		if p != nil {
 			result = errorAnswer{p.body()}
 		}

@@ -235,6 +235,10 @@ func (e *embedded) others() (map[string]bool, error) {
 	return ids, nil
 }
 
+// interest is how many are subscribed to a subject: each client of this server, and
+// each other server that has some.
+func (e *embedded) interest(subject string) int { return e.server.GlobalAccount().Interest(subject) }
+
 // hashed is how the server wants to have a password: it warns of others at each start.
 func hashed(password string) (string, error) {
 	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)

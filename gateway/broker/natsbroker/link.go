@@ -137,8 +137,14 @@ func (l *Link) Flush(ctx context.Context) error {
 	return c.failure(c.nc.FlushWithContext(ctx))
 }
 
-// Nodes implements broker.Link. NATS does not tell who listens.
-func (l *Link) Nodes(string) (int, bool) { return 0, false }
+// Nodes implements broker.Link. A server inside the node knows which other servers
+// have subscribers; one beside it does not tell.
+func (l *Link) Nodes(channel string) (int, bool) {
+	if l.embedded == nil {
+		return 0, false
+	}
+	return l.embedded.interest(l.subject("c", channel)), true
+}
 
 // Send implements broker.Link.
 func (l *Link) Send(node string, m []byte) error {
