@@ -63,6 +63,7 @@ type Broker struct {
 // Counters are what a Broker has done since it began.
 type Counters struct {
 	Sent, Received   atomic.Uint64 // messages
+	Forwarded        atomic.Uint64 // clients' messages to backends
 	Refused          atomic.Uint64 // publications, because the link was down or its queue full
 	Malformed        atomic.Uint64 // messages that were dropped
 	Downs            atomic.Uint64 // times that the link was lost

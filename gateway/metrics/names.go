@@ -97,7 +97,7 @@ func newNames() names {
 		guardUsed:         d("guard_used_ratio", "Memory in use, without garbage, as a part of the memory limit, when the guard last looked. Absent without a limit."),
 		brokerUp:          d("broker_up", "1: the link to the broker is up. Absent on a node alone, as are all broker_ metrics."),
 		brokerChannels:    d("broker_channels", "Channels that this node is subscribed to at the broker, or is about to be."),
-		brokerMessages:    d("broker_messages_total", "Messages to and from the other nodes.", "direction"),
+		brokerMessages:    d("broker_messages_total", "Messages to and from the other nodes, and to backends.", "direction"),
 		brokerRefused:     d("broker_refused_messages_total", "Publications that were refused or not confirmed, because the link was down or its queue full."),
 		brokerMalformed:   d("broker_malformed_messages_total", "Messages from the broker that are none of this fleet's, and were dropped (see broker.bare)."),
 		brokerDowns:       d("broker_link_losses_total", "Times that the link to the broker was lost."),

@@ -12,7 +12,7 @@ import (
 // op is a command on its way out.
 type op struct {
 	kind     opKind
-	name     string // pub/sub channel
+	name     string // pub/sub channel, or the key of a stream
 	text     string // message
 	channel  string // of an append
 	class    broker.Class
@@ -24,8 +24,13 @@ type opKind uint8
 const (
 	opPublish opKind = iota
 	opAppend
+	opForward
 	opMark // behind all that came before
 )
+
+// maxForwarded is about how many messages of clients a stream keeps, whether
+// backends have read them or not. Older ones are dropped.
+const maxForwarded = "100000"
 
 // opBytes is what an op takes beside its message.
 const opBytes = 256
@@ -122,6 +127,9 @@ func (c *conn) send(list []op) {
 		switch p := &list[i]; p.kind {
 		case opPublish:
 			commands = append(commands, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
+		case opForward:
+			commands = append(commands, c.out.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
+				FieldValue().FieldValue("message", p.text).Build())
 		case opAppend:
 			commands = append(commands, c.appending(p))
 		}
