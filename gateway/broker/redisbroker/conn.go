@@ -3,7 +3,6 @@ package redisbroker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -14,18 +13,24 @@ import (
 
 // conn is a pair of connections, one for commands and one for what comes in,
 // from their beginning to the end of either.
+//
+// In a cluster, the pair is to one of its servers, which hears from the others
+// what is published there: so a node's messages on a channel keep their order. The
+// commands with keys have connections of their own, to the servers that have them.
+// The end of one of those fails the commands on it, and is not the end of the pair.
 type conn struct {
 	// Static after connect.
-	link   *Link
-	out    rueidis.Client
-	other  rueidis.Client // in's own, in a cluster; else nil
-	in     rueidis.DedicatedClient
-	leave  func()
-	lost   <-chan error // in has ended
-	coming chan rueidis.PubSubMessage
-	broken chan struct{} // closed when either has ended
-	prefix string        // of channels' pub/sub channels
-	writer sync.WaitGroup
+	link    *Link
+	out     rueidis.Client // publishes
+	keyed   rueidis.Client // for commands with keys: out, but in a cluster
+	in      rueidis.DedicatedClient
+	leave   func()
+	lost    <-chan error // in has ended
+	coming  chan rueidis.PubSubMessage
+	broken  chan struct{} // closed when either has ended
+	prefix  string        // of channels' pub/sub channels
+	server  string        // run ID of in's, with sentinels
+	workers sync.WaitGroup
 
 	outbox outbox
 
@@ -50,21 +55,26 @@ func (l *Link) connect() (*conn, error) {
 	c := &conn{link: l, coming: make(chan rueidis.PubSubMessage, maxComing), broken: make(chan struct{}), prefix: l.name("")}
 	c.outbox.init(l.o.QueueBytes)
 	var err error
-	if c.out, err = rueidis.NewClient(l.client); err != nil {
+	if c.out, err = l.dial(); err != nil {
 		return nil, err
 	}
-	from := c.out
-	if l.o.Cluster { // what is published anywhere in a cluster comes to each of its servers
-		if c.other, err = l.single(); err != nil {
+	c.keyed = c.out
+	if l.o.Cluster {
+		if c.keyed, err = open(l.client); err != nil {
 			c.out.Close()
 			return nil, err
 		}
-		from = c.other
 	}
-	c.in, c.leave = from.Dedicate()
+	c.in, c.leave = c.out.Dedicate()
 	c.lost = c.in.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: c.message, OnSubscription: c.subscribed})
 	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
 	defer cancel()
+	if l.o.SentinelMaster != "" {
+		if c.server, err = serverOf(ctx, c.in); err != nil {
+			c.end()
+			return nil, err
+		}
+	}
 	if err := c.subscribe(ctx, []string{l.control(""), l.control(l.o.Node)}); err != nil {
 		c.end()
 		return nil, err
@@ -72,16 +82,24 @@ func (l *Link) connect() (*conn, error) {
 	return c, nil
 }
 
-// single is a client of one of a cluster's servers, the first that can be had.
-func (l *Link) single() (client rueidis.Client, err error) {
-	for _, address := range l.o.Addresses {
-		o := l.client
-		o.InitAddress, o.ForceSingleClient, o.ShuffleInit = []string{address}, true, false
-		if client, err = rueidis.NewClient(o); err == nil {
-			return client, nil
-		}
+// dial is a client of the server, of the sentinels' master, or of a cluster's server.
+func (l *Link) dial() (rueidis.Client, error) {
+	if l.o.Cluster {
+		return l.member()
 	}
-	return nil, err
+	return open(l.client)
+}
+
+// open is a client, or an error and nothing that is left open.
+func open(o rueidis.ClientOption) (rueidis.Client, error) {
+	client, err := rueidis.NewClient(o)
+	if err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, err
+	}
+	return client, nil
 }
 
 // message is called on the connection's goroutine, in order.
@@ -146,22 +164,13 @@ func (c *conn) fail(err error) {
 	}
 }
 
-// failure is err, or ErrDown where it means the end of the connection.
-func (c *conn) failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, answered := rueidis.IsRedisErr(err); answered || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	c.fail(err)
-	return fmt.Errorf("%w: %w", broker.ErrDown, err)
-}
-
 // serve hands over what comes in until the connection ends, and returns why it did.
 func (c *conn) serve() error {
 	l := c.link
-	c.writer.Go(c.write)
+	c.workers.Go(c.write)
+	if l.o.Cluster || l.o.SentinelMaster != "" {
+		c.workers.Go(c.watch)
+	}
 	l.conn.Store(c)
 	l.receiver.Up()
 	for {
@@ -202,9 +211,9 @@ func (c *conn) end() {
 	c.fail(errors.New("the link was closed"))
 	c.outbox.end()
 	c.leave()
-	if c.other != nil {
-		c.other.Close()
+	if c.keyed != c.out {
+		c.keyed.Close()
 	}
 	c.out.Close()
-	c.writer.Wait()
+	c.workers.Wait()
 }

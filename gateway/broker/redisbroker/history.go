@@ -86,7 +86,7 @@ func (l *Link) Append(class broker.Class, channel string, m []byte, done func(br
 // appending is the command of an append.
 func (c *conn) appending(p *op) rueidis.Completed {
 	meta, stream := c.link.keys(p.channel)
-	return c.out.B().Evalsha().Sha1(appendScript.sha).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build()
+	return c.keyed.B().Evalsha().Sha1(appendScript.sha).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build()
 }
 
 func (p *op) appendArguments() []string {
@@ -99,7 +99,7 @@ func (p *op) appendArguments() []string {
 func (c *conn) appended(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
 		meta, stream := c.link.keys(p.channel)
-		r = c.out.Do(ctx, c.out.B().Eval().Script(appendScript.text).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build())
+		r = c.keyed.Do(ctx, c.keyed.B().Eval().Script(appendScript.text).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build())
 	}
 	list, err := r.ToArray()
 	if err != nil {
@@ -129,14 +129,14 @@ func (l *Link) Read(ctx context.Context, class broker.Class, channel string, aft
 	meta, stream := l.keys(channel)
 	count := min(limit, class.Size) + 1 // one more tells whether there is more
 	arguments := []string{after.Epoch, strconv.FormatUint(after.Offset, 10), strconv.Itoa(count), milliseconds(epochLife(class.TTL)), newEpoch()}
-	b := c.out.B()
-	r := c.out.Do(ctx, b.Evalsha().Sha1(readScript.sha).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
+	b := c.keyed.B()
+	r := c.keyed.Do(ctx, b.Evalsha().Sha1(readScript.sha).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
-		r = c.out.Do(ctx, b.Eval().Script(readScript.text).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
+		r = c.keyed.Do(ctx, b.Eval().Script(readScript.text).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
 	}
 	list, err := r.ToArray()
 	if err != nil {
-		return broker.Past{}, c.failure(err)
+		return broker.Past{}, c.keyedFailure(err)
 	}
 	top, err := positionOf(list)
 	if err != nil || len(list) != 4 {

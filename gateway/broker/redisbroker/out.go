@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -122,37 +123,53 @@ func (c *conn) write() {
 func (c *conn) send(list []op) {
 	ctx, cancel := context.WithTimeout(context.Background(), silence)
 	defer cancel()
-	commands := make([]rueidis.Completed, 0, len(list))
+	published, keyed := make([]rueidis.Completed, 0, len(list)), []rueidis.Completed(nil)
+	add := &published // all are one pipeline, but in a cluster
+	if c.keyed != c.out {
+		add = &keyed
+	}
 	for i := range list {
 		switch p := &list[i]; p.kind {
 		case opPublish:
-			commands = append(commands, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
+			published = append(published, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
 		case opForward:
-			commands = append(commands, c.out.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
+			*add = append(*add, c.keyed.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
 				FieldValue().FieldValue("message", p.text).Build())
 		case opAppend:
-			commands = append(commands, c.appending(p))
+			*add = append(*add, c.appending(p))
 		}
 	}
-	var answers []rueidis.RedisResult
-	if len(commands) > 0 {
-		answers = c.out.DoMulti(ctx, commands...)
+	var answers, keyedAnswers []rueidis.RedisResult
+	if len(published) > 0 {
+		answers = c.out.DoMulti(ctx, published...)
 	}
-	next, size := 0, 0
+	if len(keyed) > 0 {
+		keyedAnswers = c.keyed.DoMulti(ctx, keyed...)
+	}
+	size, refused, cause := 0, 0, error(nil)
 	for i := range list {
 		p := &list[i]
 		size += p.size()
 		var at broker.Position
 		var err error
 		if p.kind != opMark {
-			at, err = c.answer(ctx, p, answers[next])
-			next++
+			from := &answers
+			if p.kind != opPublish && c.keyed != c.out {
+				from = &keyedAnswers
+			}
+			if at, err = c.answer(ctx, p, (*from)[0]); err != nil {
+				refused, cause = refused+1, err
+			}
+			*from = (*from)[1:]
 		}
 		if p.answered != nil {
 			p.answered(at, err)
 		}
 	}
 	c.outbox.free(size)
+	if refused > 0 {
+		c.link.o.Log.Warn().Err(cause).Int("messages", refused).Msg("redis did not take messages")
+	}
 }
 
 // answer is what became of an op.
@@ -165,10 +182,16 @@ func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at bro
 	if err == nil {
 		return at, nil
 	}
-	if _, answered := rueidis.IsRedisErr(err); answered {
-		c.link.o.Log.Warn().Err(err).Str("channel", p.name).Msg("redis refused a message")
-		return at, err
+	if e, answered := rueidis.IsRedisErr(err); answered {
+		return at, c.refusal(e)
 	}
-	c.fail(err)
-	return at, broker.ErrUnconfirmed
+	switch {
+	case c.keyed == c.out || p.kind == opPublish:
+		c.fail(err)
+		return at, broker.ErrUnconfirmed
+	case unsent(err):
+		return at, fmt.Errorf("%w: %w", broker.ErrDown, err)
+	default:
+		return at, fmt.Errorf("%w: %w", broker.ErrUnconfirmed, err)
+	}
 }
