@@ -80,7 +80,7 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server (installs Debian's as root)
 	@command -v nats-server >/dev/null || .ci/install nats-server
 	@command -v redis-server >/dev/null || .ci/install redis-server
-	$(GO) test -count=1 -tags fleet -run Fleet ./gateway ./gateway/interop/fleet
+	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/interop/fleet ./gateway/broker/...
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)

@@ -76,7 +76,7 @@ func (s *server) start(t testing.TB) {
 	t.Helper()
 	s.process = exec.Command("redis-server", s.arguments...)
 	if err := s.process.Start(); err != nil {
-		t.Fatalf("%v: install it (Debian: redis-server redis-sentinel)", err)
+		t.Fatalf("%v: install it (Debian: redis-server)", err)
 	}
 	eventually(t, "server at "+s.address, func() bool {
 		c, err := net.Dial("tcp", s.address)
