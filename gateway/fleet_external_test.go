@@ -235,6 +235,33 @@ func word(ctx context.Context, t testing.TB, c *websocket.Conn, begins string) s
 	return line
 }
 
+// A publisher is told how many nodes have subscribers, by Redis too.
+func TestFleetInterestRedis(t *testing.T) {
+	ctx := within(t)
+	e := engines(t)[1]
+	e.start(t)
+	nodes := startFleet(ctx, t, e.configs(3))
+	publish := func(channel string) string {
+		status, body := post(t, "http://"+nodes[2].AdminAddress()+"/api/publish", `{"channel":"`+channel+`","text":"x"}`)
+		if status != 200 {
+			t.Errorf("%s: %d %s", channel, status, body)
+		}
+		return body
+	}
+	for _, channel := range []string{"plain", "news"} {
+		for _, n := range nodes[:2] {
+			c := n.dial(ctx, t, "/?channel="+channel)
+			t.Cleanup(func() { _ = c.CloseNow() })
+		}
+		eventually(t, "word of two nodes of "+channel, func() bool {
+			return strings.Contains(publish(channel), `"subscribers":0,"nodes":2`)
+		})
+	}
+	if body := publish("nobody"); !strings.Contains(body, `"subscribers":0,"nodes":0`) {
+		t.Errorf("nobody is subscribed: %s", body)
+	}
+}
+
 // What clients send is in a stream of Redis, where backends read it.
 func TestFleetForwardRedis(t *testing.T) {
 	ctx := within(t)

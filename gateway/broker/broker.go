@@ -134,12 +134,6 @@ func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Re
 		done(hub.Receipt{}, refusal(first))
 		return nil
 	}
-	receipt := hub.Receipt{Nodes: -1}
-	if len(channels) == 1 {
-		if n, known := b.link.Nodes(channels[0]); known {
-			receipt.Nodes = n
-		}
-	}
 	b.flushes.add(func(err error) {
 		if errors.Is(err, ErrDown) {
 			err = ErrUnconfirmed // it has been sent
@@ -147,6 +141,12 @@ func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Re
 		if err != nil && !b.o.LocalWhenDown {
 			done(hub.Receipt{}, err)
 			return
+		}
+		receipt := hub.Receipt{Nodes: -1}
+		if len(channels) == 1 && err == nil {
+			if n, known := b.link.Nodes(channels[0]); known {
+				receipt.Nodes = n
+			}
 		}
 		done(receipt, nil)
 	})

@@ -55,8 +55,9 @@ type Link interface {
 	Publish(channel string, m []byte) error
 	// Flush returns when the engine has what was published before.
 	Flush(ctx context.Context) error
-	// Nodes is how many nodes are subscribed to the channel, this one included;
-	// false: this engine cannot tell cheaply.
+	// Nodes is how many nodes are subscribed to the channel, this one included, now
+	// or when this node's newest confirmed message on it was sent; false: this engine
+	// cannot tell cheaply. Ask after Flush or done.
 	Nodes(channel string) (n int, known bool)
 
 	// Append stores m, which nobody changes any more, in the channel's history of

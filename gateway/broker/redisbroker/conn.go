@@ -32,7 +32,8 @@ type conn struct {
 	server  string        // run ID of in's, with sentinels
 	workers sync.WaitGroup
 
-	outbox outbox
+	outbox  outbox
+	reached reached
 
 	// Guarded by mu.
 	mu    sync.Mutex

@@ -3,6 +3,7 @@
 package redisbroker
 
 import (
+	"context"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -21,4 +22,39 @@ func TestLinkExternal(t *testing.T) {
 			return New(Options{Node: node, Prefix: "sluice", Addresses: []string{s.address}, QueueBytes: queueBytes, Log: zerolog.Nop()})
 		},
 	})
+}
+
+// A publisher learns how many nodes were reached, this one included if it is subscribed.
+func TestFleetNodesRedis(t *testing.T) {
+	s := newServer(t, freeAddresses(t, 1)[0])
+	s.start(t)
+	link := func(node string) *recorder {
+		l, err := New(Options{Node: node, Prefix: "sluice", Addresses: []string{s.address}, QueueBytes: 1 << 20, Log: zerolog.Nop()})
+		return record(t, l, err)
+	}
+	a, b := link("a"), link("b")
+	if n, known := a.Nodes("news"); known {
+		t.Errorf("%d nodes, before anything was published", n)
+	}
+	for want, subscribe := range []func(){func() {}, func() { b.subscribe(t, "news") }, func() { a.subscribe(t, "news") }} {
+		subscribe()
+		if err := a.Publish("news", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if err := a.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if n, known := a.Nodes("news"); n != want || !known {
+			t.Errorf("published to %d nodes, %v, want %d", n, known, want)
+		}
+	}
+	b.subscribe(t, "kept")
+	if _, err := a.stored(t, "kept", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if n, known := a.Nodes("kept"); n != 1 || !known {
+		t.Errorf("appended to %d nodes, %v, want 1", n, known)
+	}
 }

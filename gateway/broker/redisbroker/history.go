@@ -39,8 +39,8 @@ local t = redis.call('TIME')
 redis.call('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], offset .. '-0', 'm', ARGV[1], 't', t[1] .. string.format('%06d', t[2]))
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-redis.call('PUBLISH', ARGV[5], '\0sluice1a ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
-return {epoch, offset}
+local reached = redis.call('PUBLISH', ARGV[5], '\0sluice1a ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
+return {epoch, offset, reached}
 `)
 
 // readScript returns the epoch, the newest offset, the time and messages.
@@ -95,7 +95,7 @@ func (p *op) appendArguments() []string {
 	}
 }
 
-// appended reads the answer. A server that does not know the script yet gets it.
+// appended reads the answer, an epoch, an offset and how many were reached. A server that does not know the script yet gets it.
 func (c *conn) appended(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
 		meta, stream := c.link.keys(p.channel)
@@ -105,7 +105,12 @@ func (c *conn) appended(ctx context.Context, p *op, r rueidis.RedisResult) (at b
 	if err != nil {
 		return at, err
 	}
-	return positionOf(list)
+	if at, err = positionOf(list); err == nil && len(list) == 3 && !c.link.o.Cluster {
+		if n, err := list[2].AsInt64(); err == nil {
+			c.reached.note(p.name, int(n))
+		}
+	}
+	return at, err
 }
 
 // positionOf reads an epoch and an offset.

@@ -141,8 +141,15 @@ func (l *Link) Flush(ctx context.Context) error {
 	}
 }
 
-// Nodes implements broker.Link. To ask would cost a round trip.
-func (l *Link) Nodes(string) (int, bool) { return 0, false }
+// Nodes implements broker.Link. Redis says with each publication how many
+// connections it went to; in a cluster, how many of those to one server, which is no answer.
+func (l *Link) Nodes(channel string) (int, bool) {
+	c, err := l.live()
+	if err != nil {
+		return 0, false
+	}
+	return c.reached.of(l.name(channel))
+}
 
 // Forward implements broker.Link.
 func (l *Link) Forward(name string, m []byte) error {

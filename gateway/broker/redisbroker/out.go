@@ -176,8 +176,10 @@ func (c *conn) send(list []op) {
 func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
 	if p.kind == opAppend {
 		at, err = c.appended(ctx, p, r)
-	} else {
-		err = r.Error()
+	} else if err = r.Error(); err == nil && p.kind == opPublish && !c.link.o.Cluster {
+		if n, err := r.AsInt64(); err == nil {
+			c.reached.note(p.name, int(n))
+		}
 	}
 	if err == nil {
 		return at, nil
