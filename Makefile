@@ -107,6 +107,10 @@ vet: ## Run go vet, the tagged tests included
 lint: ## Run golangci-lint
 	$(GO) run $(GOLANGCI) run ./...
 
+.PHONY: lint-deploy
+lint-deploy: ## Lint the Dockerfile and the Kubernetes manifests (needs Python's venv; not in check)
+	@GO='$(GO)' .ci/lint-deploy
+
 .PHONY: vuln
 vuln: ## Run govulncheck; without a network it warns and passes
 	@.ci/vuln $(GO) run $(GOVULNCHECK) ./...
