@@ -67,6 +67,7 @@ func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
 func (l *fakeLink) Publish(channel string, m []byte) error {
 	return l.note("publish %s %s", channel, m)
 }
+
 func (l *fakeLink) Forward(name string, m []byte) error {
 	return l.note("forward %s %s", name, m)
 }
