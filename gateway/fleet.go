@@ -37,7 +37,7 @@ func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
 			return fleet.Status{
 				Node: g.node, Version: version, Started: g.started, Ready: ready, Draining: g.draining.Load(),
 				Connections: g.hub.Stats().Connections, MaxConnections: g.most,
-				AcceptRate: acceptRate(&g.cfg.Engine), Connects: math.Float64frombits(g.connects.Load()), Releasing: g.drainer.Rate(),
+				AcceptRate: acceptRate(&g.config().Engine), Connects: math.Float64frombits(g.connects.Load()), Releasing: g.drainer.Rate(),
 			}
 		},
 		Joined: g.handRevocations,

@@ -234,3 +234,27 @@ func word(ctx context.Context, t testing.TB, c *websocket.Conn, begins string) s
 	line, _, _ := strings.Cut(rest, "\n")
 	return line
 }
+
+// What clients send is in a stream of Redis, where backends read it.
+func TestFleetForwardRedis(t *testing.T) {
+	ctx := within(t)
+	e := engines(t)[1]
+	e.start(t)
+	nodes := startFleet(ctx, t, forwardingTo(e.configs(2)))
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.address}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	last := "0"
+	forwarded(ctx, t, nodes, func() string {
+		for ctx.Err() == nil {
+			streams, err := c.Do(ctx, c.B().Xread().Count(1).Block(1000).Streams().Key("sluice:f:orders").Id(last).Build()).AsXRead()
+			if entries := streams["sluice:f:orders"]; err == nil && len(entries) == 1 {
+				last = entries[0].ID
+				return entries[0].FieldValues["message"]
+			}
+		}
+		return "nothing came"
+	})
+}

@@ -398,3 +398,62 @@ func TestFleetInterest(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+// What clients send reaches a backend that listens to the broker, with who sent it.
+func TestFleetForward(t *testing.T) {
+	ctx := within(t)
+	configs := forwardingTo(embeddedFleet(t, 2))
+	nodes := startFleet(ctx, t, configs)
+	nc, err := nats.Connect("nats://" + configs[0].Broker.ClientListen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	messages := make(chan *nats.Msg, 10)
+	if _, err = nc.ChanSubscribe("sluice.f.orders", messages); err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	forwarded(ctx, t, nodes, func() string {
+		select {
+		case m := <-messages:
+			return string(m.Data)
+		case <-ctx.Done():
+			return "nothing came"
+		}
+	})
+}
+
+// forwardingTo are the configurations with what clients send given to backends, and to nobody else.
+func forwardingTo(configs []*config.Config) []*config.Config {
+	for _, cfg := range configs {
+		e := &cfg.Listeners[0].Endpoints[0]
+		e.Forward, e.Publish = "orders", false
+	}
+	return configs
+}
+
+// forwarded has a client of each node send something, and compares what next returns.
+func forwarded(ctx context.Context, t *testing.T, nodes []*node, next func() string) {
+	t.Helper()
+	for i, n := range nodes {
+		c := n.dial(ctx, t, "/?channel=a&channel=b")
+		n.joined(t, "a", 1)
+		for op, text := range map[websocket.MessageType]string{websocket.MessageText: "buy 7", websocket.MessageBinary: "\xff\n"} {
+			if err := c.Write(ctx, op, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			binary := ""
+			if op == websocket.MessageBinary {
+				binary = " binary=1"
+			}
+			want := fmt.Sprintf("sluice/1%s from=node-%d/%v path=%%2F channels=a,b\n%s", binary, i, n.hub.Connections(1)[0].ID, text)
+			if got := next(); got != want {
+				t.Errorf("node %d: %q, want %q", i, got, want)
+			}
+		}
+		_ = c.CloseNow()
+	}
+}

@@ -185,6 +185,7 @@ func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edg
 			Limits:       &g.limits,
 		},
 	}
+	ep.Session.Forward = g.forward(c)
 	ep.Page, ep.PageType = page(c)
 	if c.Greeting != "" {
 		ep.Greeting = ws.AppendFrame(nil, ws.Text, []byte(c.Greeting))

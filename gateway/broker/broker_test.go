@@ -67,6 +67,14 @@ func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
 func (l *fakeLink) Publish(channel string, m []byte) error {
 	return l.note("publish %s %s", channel, m)
 }
+
+func (l *fakeLink) Forward(name string, m []byte, lost func(error)) error {
+	err := l.note("forward %s %s", name, m)
+	if err == nil && name == "full" {
+		lost(errors.New("out of memory"))
+	}
+	return err
+}
 func (l *fakeLink) Flush(context.Context) error { return l.note("flush") }
 func (l *fakeLink) Nodes(string) (int, bool)    { return 0, false }
 func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position, error)) error {
@@ -340,3 +348,37 @@ type downs struct {
 }
 
 func (d *downs) Down(err error) { d.n++; d.last = err }
+
+// What a client sends goes to backends with who it is, or the client is told.
+func TestForward(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, _ *fakeSink) {
+		f := &Forwarded{Connection: 0x2a, Path: "/orders", User: "a b=ü", Channels: []string{"x", "y"}, Payload: []byte("buy")}
+		l.took()
+		if err := b.Forward("orders", f); err != nil {
+			t.Error(err)
+		}
+		if err := b.Forward("orders", &Forwarded{Connection: 1, Path: "/", Payload: []byte{0xff}, Binary: true}); err != nil {
+			t.Error(err)
+		}
+		want := []string{
+			"forward orders sluice/1 from=a/000000000000002a path=%2Forders user=a+b%3D%C3%BC channels=x,y\nbuy",
+			"forward orders sluice/1 binary=1 from=a/0000000000000001 path=%2F\n\xff",
+		}
+		if diff := cmp.Diff(want, l.took()); diff != "" {
+			t.Error(diff)
+		}
+		for _, tt := range []struct{ link, want error }{{ErrDown, hub.ErrDown}, {ErrBusy, hub.ErrBusy}} {
+			l.set(tt.link)
+			if err := b.Forward("orders", f); !errors.Is(err, tt.want) {
+				t.Errorf("%v: %v", tt.link, err)
+			}
+		}
+		l.set(nil)
+		if err := b.Forward("full", f); err != nil || b.Counters.ForwardsLost.Load() != 1 {
+			t.Errorf("%v, %d lost", err, b.Counters.ForwardsLost.Load())
+		}
+		if n := &b.Counters; n.Forwarded.Load() != 3 || n.Refused.Load() != 2 {
+			t.Errorf("%d forwarded, %d refused", n.Forwarded.Load(), n.Refused.Load())
+		}
+	})
+}

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"errors"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -14,6 +15,10 @@ import (
 //
 //	sluice/1 [KEY=VALUE ...]\n
 //	payload
+//
+// What is forwarded to backends has the keys from, binary, and: path, that of the
+// endpoint; user, if the client has a token; channels, those that the client
+// joined, separated by commas. Values are escaped like those of a URL's query.
 //
 // A backend may publish such a message straight to the engine, without the
 // server API; then the line is "sluice/1", or "sluice/1 binary=1" for a binary
@@ -39,6 +44,10 @@ type envelope struct {
 	sender  hub.ID
 	also    []string
 	payload []byte
+
+	// Of what is forwarded.
+	path, user string
+	channels   []string
 }
 
 // append appends the encoded envelope.
@@ -58,6 +67,15 @@ func (e *envelope) append(dst []byte) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, name...)
+	}
+	if e.path != "" {
+		dst = append(append(dst, " path="...), url.QueryEscape(e.path)...)
+	}
+	if e.user != "" {
+		dst = append(append(dst, " user="...), url.QueryEscape(e.user)...)
+	}
+	if len(e.channels) > 0 {
+		dst = append(append(dst, " channels="...), strings.Join(e.channels, ",")...)
 	}
 	dst = append(dst, '\n')
 	return append(dst, e.payload...)

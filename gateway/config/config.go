@@ -122,6 +122,10 @@ type Endpoint struct {
 	AllowChannels []string `yaml:"allow_channels"`
 	// May clients publish to the channels they joined?
 	Publish bool `yaml:"publish"`
+	// Give what clients send to backends as well, whether they may publish or not: the name under which the broker has it, 1 to 64
+	// characters of A-Z a-z 0-9 _ -. With NATS it is the subject PREFIX.f.NAME, with Redis the stream PREFIX:f:NAME (docs/fleet.md).
+	// A client whose message cannot be given is closed with 1013. Empty = nothing is given.
+	Forward string `yaml:"forward"`
 	// Does the publisher get its own message?
 	EchoSelf bool `yaml:"echo_self"`
 	// One text message right after the upgrade, or after the first message where that brings the token. Empty = none.
@@ -261,7 +265,7 @@ type Broker struct {
 
 	// redis: servers, host:port. One; the first ones of a cluster; or the sentinels.
 	Address []string `yaml:"address"`
-	// redis: the servers are a Redis Cluster, and messages go by sharded pub/sub.
+	// redis: the servers are a Redis Cluster.
 	RedisCluster bool `yaml:"redis_cluster"`
 	// redis: the name of the master that the sentinels watch. Empty = no sentinels.
 	SentinelMaster string `yaml:"sentinel_master"`

@@ -90,6 +90,9 @@ func (l *loader) endpoint(e Endpoint, key string, limits Limits) {
 	}
 	between(l, join(key, "compression.level"), e.Compression.Level, 1, 9)
 	between(l, join(key, "compression.min_size"), e.Compression.MinSize, 0, 16*MiB)
+	forward := join(key, "forward")
+	l.check(e.Forward == "" || isName(e.Forward, 64), forward, nameProblem(e.Forward, 64))
+	l.check(e.Forward == "" || l.config.Broker.Type != MemoryBroker, forward, "needs a broker that takes the messages: nats or redis", "broker.type")
 	between(l, join(key, "gap_code"), e.GapCode, 4000, 4999)
 	l.endpointAuth(e, join(key, "auth"))
 	between(l, join(key, "greeting"), Size(len(e.Greeting)), 0, 64*KiB)

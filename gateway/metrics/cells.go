@@ -33,6 +33,8 @@ const (
 	DropNotAllowed
 	// DropConnectionLost: the connection ended while messages were waiting for it.
 	DropConnectionLost
+	// DropForward: the broker could not take a client's message for backends.
+	DropForward
 
 	NumDropReasons
 )
@@ -81,6 +83,8 @@ const (
 	CloseRevoked
 	// CloseFull: the channel or the node has as many subscribers as it may have.
 	CloseFull
+	// CloseForward: what the client sent could not be forwarded.
+	CloseForward
 	// CloseGap: messages may have been lost, and its endpoint closes then (on_gap: close).
 	CloseGap
 

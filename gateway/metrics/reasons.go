@@ -14,6 +14,7 @@ var (
 		DropRateLimit:      "rate_limit",
 		DropNotAllowed:     "not_allowed",
 		DropConnectionLost: "connection_lost",
+		DropForward:        "forward",
 	}
 	closeReasons = [NumCloseReasons]string{
 		CloseByClient:       "client",
@@ -36,6 +37,7 @@ var (
 		CloseForbidden:      "forbidden",
 		CloseRevoked:        "revoked",
 		CloseFull:           "full",
+		CloseForward:        "forward",
 		CloseGap:            "gap",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{

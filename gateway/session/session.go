@@ -28,6 +28,9 @@ type Endpoint struct {
 	Compress bool
 	// Publish: may clients publish to the channels they joined.
 	Publish bool
+	// Forward gives what clients send to backends; nil: nothing is. It keeps nothing
+	// of f. Its error means that they do not get it.
+	Forward func(f *Forwarded) error
 	// EchoSelf: does a publisher get its own message.
 	EchoSelf bool
 	// Channels are joined when the URL names none.
@@ -233,6 +236,11 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 	if adm.id != nil && s.ep.Auth.Sources&FromFirstMessage != 0 {
 		if token, ok := tokenOf(m); ok {
 			s.renew(limits, token)
+			return
+		}
+	}
+	if s.ep.Forward != nil && !s.Muted() {
+		if !s.forward(adm, m) || !s.ep.Publish {
 			return
 		}
 	}

@@ -146,6 +146,15 @@ func (l *Link) Nodes(channel string) (int, bool) {
 	return l.embedded.interest(l.subject("c", channel)), true
 }
 
+// Forward implements broker.Link. Who wants to miss nothing has a stream of JetStream on the subject.
+func (l *Link) Forward(name string, m []byte, lost func(error)) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.out.put(op{subject: l.subject("f", name), data: m, lost: lost})
+}
+
 // Send implements broker.Link.
 func (l *Link) Send(node string, m []byte) error {
 	c, err := l.live()

@@ -144,6 +144,15 @@ func (l *Link) Flush(ctx context.Context) error {
 // Nodes implements broker.Link. To ask would cost a round trip.
 func (l *Link) Nodes(string) (int, bool) { return 0, false }
 
+// Forward implements broker.Link.
+func (l *Link) Forward(name string, m []byte, lost func(error)) error {
+	c, err := l.live()
+	if err != nil {
+		return err
+	}
+	return c.put(op{kind: opForward, name: l.o.Prefix + ":f:" + name, text: rueidis.BinaryString(m), lost: lost})
+}
+
 // Send implements broker.Link.
 func (l *Link) Send(node string, m []byte) error {
 	c, err := l.live()

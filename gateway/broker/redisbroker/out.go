@@ -12,11 +12,12 @@ import (
 // op is a command on its way out.
 type op struct {
 	kind     opKind
-	name     string // pub/sub channel
+	name     string // pub/sub channel, or the key of a stream
 	text     string // message
 	channel  string // of an append
 	class    broker.Class
 	answered func(broker.Position, error) // nil: nobody waits
+	lost     func(error)                  // told when it was not taken; nil: nobody is
 }
 
 type opKind uint8
@@ -24,11 +25,26 @@ type opKind uint8
 const (
 	opPublish opKind = iota
 	opAppend
+	opForward
 	opMark // behind all that came before
 )
 
+// maxForwarded is about how many messages of clients a stream keeps, whether
+// backends have read them or not. Older ones are dropped.
+const maxForwarded = "100000"
+
 // opBytes is what an op takes beside its message.
 const opBytes = 256
+
+// tell gives the outcome to who waits for it.
+func (p *op) tell(at broker.Position, err error) {
+	switch {
+	case p.answered != nil:
+		p.answered(at, err)
+	case p.lost != nil && err != nil:
+		p.lost(err)
+	}
+}
 
 func (p *op) size() int { return len(p.text) + opBytes }
 
@@ -88,9 +104,7 @@ func (o *outbox) end() {
 	o.ended, o.ops = true, nil
 	o.mu.Unlock()
 	for i := range list {
-		if list[i].answered != nil {
-			list[i].answered(broker.Position{}, broker.ErrDown)
-		}
+		list[i].tell(broker.Position{}, broker.ErrDown)
 	}
 }
 
@@ -122,6 +136,9 @@ func (c *conn) send(list []op) {
 		switch p := &list[i]; p.kind {
 		case opPublish:
 			commands = append(commands, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
+		case opForward:
+			commands = append(commands, c.out.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
+				FieldValue().FieldValue("message", p.text).Build())
 		case opAppend:
 			commands = append(commands, c.appending(p))
 		}
@@ -140,9 +157,7 @@ func (c *conn) send(list []op) {
 			at, err = c.answer(ctx, p, answers[next])
 			next++
 		}
-		if p.answered != nil {
-			p.answered(at, err)
-		}
+		p.tell(at, err)
 	}
 	c.outbox.free(size)
 }
@@ -158,7 +173,9 @@ func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at bro
 		return at, nil
 	}
 	if _, answered := rueidis.IsRedisErr(err); answered {
-		c.link.o.Log.Warn().Err(err).Str("channel", p.name).Msg("redis refused a message")
+		if p.lost == nil {
+			c.link.o.Log.Warn().Err(err).Str("channel", p.name).Msg("redis refused a message")
+		}
 		return at, err
 	}
 	c.fail(err)

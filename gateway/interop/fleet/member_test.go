@@ -79,6 +79,7 @@ admin: {address: %s}
 %s
 namespaces:
   - {match: "news.*", history: {size: 5000, ttl: 1h}}
+  - {match: "room.*", presence: true}
   - {match: "*"}
 drain: {period: 300ms, timeout: 10s}
 `, m.public, m.admin, b(i, name))
