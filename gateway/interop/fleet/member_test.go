@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,7 @@ type member struct {
 	config        string // its file
 	log           string // and what it says
 	public, admin string // addresses
+	prefix        []string // of the command: what it runs in
 	cmd           *exec.Cmd
 	exited        chan error
 }
@@ -68,27 +70,35 @@ func members(t testing.TB, n int, b broker) (list []*member) {
 	t.Helper()
 	ports := freePorts(t, 2*n)
 	for i := range n {
-		name := fmt.Sprint("node-", i)
-		dir := t.TempDir()
-		m := &member{name: name, config: filepath.Join(dir, "sluice.yaml"), log: filepath.Join(dir, "log"), public: ports[2*i], admin: ports[2*i+1]}
-		text := fmt.Sprintf(`listeners:
+		list = append(list, newMember(t, fmt.Sprint("node-", i), ports[2*i], ports[2*i+1], b(i, fmt.Sprint("node-", i))))
+	}
+	return list
+}
+
+// apiKey is needed where an address is not of the loopback.
+const apiKey = "fleet-tests-only-key-0123456789abcdef"
+
+// newMember is a node that is not started.
+func newMember(t testing.TB, name, public, admin, broker string) *member {
+	t.Helper()
+	dir := t.TempDir()
+	m := &member{name: name, config: filepath.Join(dir, "sluice.yaml"), log: filepath.Join(dir, "log"), public: public, admin: admin}
+	text := fmt.Sprintf(`listeners:
   - address: %s
     endpoints:
       - {path: /, allow_channels: ["*"], page: fleet}
-admin: {address: %s}
+admin: {address: %s, api_key: %s}
 %s
 namespaces:
   - {match: "news.*", history: {size: 5000, ttl: 1h}}
   - {match: "room.*", presence: true}
   - {match: "*"}
 drain: {period: 300ms, timeout: 10s}
-`, m.public, m.admin, b(i, name))
-		if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, m)
+`, m.public, m.admin, apiKey, broker)
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return list
+	return m
 }
 
 // embedded is a broker of servers inside the nodes, whose histories outlive them.
@@ -122,7 +132,8 @@ func (m *member) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "serve", "-c", m.config)
+	command := append(slices.Clone(m.prefix), binary, "serve", "-c", m.config)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -196,19 +207,25 @@ func (m *member) publish(ctx context.Context, channel, text string) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+m.admin+"/api/publish", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotPublished, err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: %s, %w", errNotPublished, answer, err)
+	answer, status, err := m.call(ctx, http.MethodPost, "/api/publish", body)
+	if err != nil || status != http.StatusOK {
+		return fmt.Errorf("%w: %d %s, %w", errNotPublished, status, answer, err)
 	}
 	return nil
+}
+
+// call calls the server API.
+func (m *member) call(ctx context.Context, method, path string, body []byte) (answer []byte, status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+m.admin+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("X-API-Key", apiKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return answer, resp.StatusCode, err
 }
