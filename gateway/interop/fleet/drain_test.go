@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -106,7 +105,6 @@ func TestFleetDrain(t *testing.T) {
 func sluice(ctx context.Context, t testing.TB, m *member, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, binary, append(args, "--api", "http://"+m.admin)...)
-	cmd.Env = append(os.Environ(), "SLUICE_API_KEY="+apiKey)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
