@@ -84,6 +84,7 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server (installs Debian's as root)
 	@command -v nats-server >/dev/null || .ci/install nats-server
 	@command -v redis-server >/dev/null || .ci/install redis-server
+	@command -v ip >/dev/null || .ci/install iproute2 || [ -z "$$CI" ] # without it, the test of a cut network is skipped
 	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/broker/... ./gateway/interop/fleet
 
 .PHONY: browser

@@ -59,6 +59,13 @@ func up(ctx context.Context, t *testing.T, n int, b broker) []*member {
 	for _, m := range list {
 		m.start(t)
 	}
+	begun(ctx, t, list)
+	return list
+}
+
+// begun returns when nodes that were started are ready, and keep histories.
+func begun(ctx context.Context, t *testing.T, list []*member) {
+	t.Helper()
 	for _, m := range list {
 		m.ready(ctx, t)
 	}
@@ -68,7 +75,6 @@ func up(ctx context.Context, t *testing.T, n int, b broker) []*member {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return list
 }
 
 // D2: a node is killed, and started again later. Its clients go on elsewhere, and
