@@ -16,6 +16,10 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+KUSTOMIZE   := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+# What the manifests are held to: the oldest and the newest.
+KUBERNETES  := 1.29 1.37
+
 ##@ Use
 
 .PHONY: help
@@ -80,7 +84,8 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server (installs Debian's as root)
 	@command -v nats-server >/dev/null || .ci/install nats-server
 	@command -v redis-server >/dev/null || .ci/install redis-server
-	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/interop/fleet ./gateway/broker/...
+	@command -v ip >/dev/null || .ci/install iproute2 || [ -z "$$CI" ] # without it, the test of a cut network is skipped
+	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/broker/... ./gateway/interop/fleet
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)
@@ -102,10 +107,23 @@ format: ## Format every file
 vet: ## Run go vet, the tagged tests included
 	$(GO) vet ./...
 	$(GO) vet -tags interop,browser ./gateway/interop/... ./bench/...
+	$(GO) vet -tags fleet ./gateway/...
 
 .PHONY: lint
 lint: ## Run golangci-lint
 	$(GO) run $(GOLANGCI) run ./...
+
+.PHONY: manifests
+manifests: .cache/manifests/done ## Hold the Dockerfile and the Kubernetes manifests to their linters (needs Python with venv)
+	.cache/manifests/bin/hadolint configs/docker/Dockerfile
+	$(GO) run $(KUSTOMIZE) build configs/kubernetes >.cache/manifests/built.yaml
+	@for version in $(KUBERNETES); do \
+	  .cache/manifests/bin/kubernetes-validate --strict --quiet -k $$version .cache/manifests/built.yaml || exit 1; done
+
+.cache/manifests/done: .ci/manifests.txt
+	rm -rf .cache/manifests && python3 -m venv .cache/manifests
+	.cache/manifests/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/manifests.txt
+	@touch $@
 
 .PHONY: vuln
 vuln: ## Run govulncheck; without a network it warns and passes

@@ -117,7 +117,7 @@ func (g *Gateway) brokerFigures() *metrics.BrokerFigures {
 	}
 	n := &b.Counters
 	return &metrics.BrokerFigures{
-		Up: b.Up(), Channels: b.Channels(), Sent: n.Sent.Load(), Forwarded: n.Forwarded.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
+		Up: b.Up(), Channels: b.Channels(), Sent: n.Sent.Load(), Forwarded: n.Forwarded.Load(), ForwardLost: n.ForwardsLost.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
 		Malformed: n.Malformed.Load(), Downs: n.Downs.Load(), Losses: n.Losses.Load(), Fetches: n.Fetches.Load(), Failed: n.Failed.Load(),
 	}
 }

@@ -72,7 +72,7 @@ func layerTable() []layer {
 		},
 		{
 			[]string{gw + "/broker"},
-			[]string{gw + "/hub"},
+			[]string{gw + "/hub", internal},
 			"what carries publications between nodes knows what a publication is, and no engine",
 		},
 		{

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/gateway/hub"
+	"sluice/gateway/internal/sampled"
 )
 
 // Sink is who gets what comes in: the hub. The Broker's goroutines call it.
@@ -51,6 +52,9 @@ type Broker struct {
 
 	Counters Counters
 
+	losses *sampled.Log // of forwarded messages
+	lost   func(error)  // forwardLost
+
 	interests interests
 	fetches   fetches
 	flushes   flushes
@@ -64,6 +68,7 @@ type Broker struct {
 type Counters struct {
 	Sent, Received   atomic.Uint64 // messages
 	Forwarded        atomic.Uint64 // clients' messages to backends
+	ForwardsLost     atomic.Uint64 // of them, those that the engine did not take, or may not have
 	Refused          atomic.Uint64 // publications, because the link was down or its queue full
 	Malformed        atomic.Uint64 // messages that were dropped
 	Downs            atomic.Uint64 // times that the link was lost
@@ -75,7 +80,8 @@ type Counters struct {
 
 // New returns a Broker that does nothing before Start.
 func New(o Options) *Broker {
-	b := &Broker{o: o, link: o.Link, log: o.Log}
+	b := &Broker{o: o, link: o.Link, log: o.Log, losses: sampled.New(o.Log, 1)}
+	b.lost = b.forwardLost
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.interests.init()
 	b.fetches.init()

@@ -67,8 +67,13 @@ func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
 func (l *fakeLink) Publish(channel string, m []byte) error {
 	return l.note("publish %s %s", channel, m)
 }
-func (l *fakeLink) Forward(name string, m []byte) error {
-	return l.note("forward %s %s", name, m)
+
+func (l *fakeLink) Forward(name string, m []byte, lost func(error)) error {
+	err := l.note("forward %s %s", name, m)
+	if err == nil && name == "full" {
+		lost(errors.New("out of memory"))
+	}
+	return err
 }
 func (l *fakeLink) Flush(context.Context) error { return l.note("flush") }
 func (l *fakeLink) Nodes(string) (int, bool)    { return 0, false }
@@ -368,9 +373,12 @@ func TestForward(t *testing.T) {
 				t.Errorf("%v: %v", tt.link, err)
 			}
 		}
-		if n := &b.Counters; n.Forwarded.Load() != 2 || n.Refused.Load() != 2 {
+		l.set(nil)
+		if err := b.Forward("full", f); err != nil || b.Counters.ForwardsLost.Load() != 1 {
+			t.Errorf("%v, %d lost", err, b.Counters.ForwardsLost.Load())
+		}
+		if n := &b.Counters; n.Forwarded.Load() != 3 || n.Refused.Load() != 2 {
 			t.Errorf("%d forwarded, %d refused", n.Forwarded.Load(), n.Refused.Load())
 		}
-		l.set(nil)
 	})
 }

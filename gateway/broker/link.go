@@ -71,8 +71,10 @@ type Link interface {
 
 	// Forward sends m, which nobody changes any more, to the backends that take what
 	// is forwarded under the name, 1 to 64 characters of A-Z a-z 0-9 _ -: a NATS
-	// subject, or a Redis stream that keeps so many. ErrDown, ErrBusy: nothing was sent.
-	Forward(name string, m []byte) error
+	// subject, or a Redis stream that keeps so many. ErrDown, ErrBusy: nothing was
+	// sent. If Forward returns nil, lost is called, once and by any goroutine, when it
+	// turns out that the engine did not take m, or may not have; it must not block.
+	Forward(name string, m []byte, lost func(error)) error
 
 	// Send gives a control message to one node, or to all others ("").
 	Send(node string, m []byte) error

@@ -54,6 +54,31 @@ func (n *fakeNode) Room() Room {
 	return n.room
 }
 
+// left is how many are open.
+func (n *fakeNode) left() int { _, open := n.Connections(); return open }
+
+// is ready, unready, or fenced, too.
+func is(n *fakeNode) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.fenced && n.unready:
+		return "fenced"
+	case n.unready:
+		return "unready"
+	case n.fenced:
+		return "fenced, and ready"
+	default:
+		return "ready"
+	}
+}
+
+func (n *fakeNode) because(reason metrics.CloseReason) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.reasons[reason]
+}
+
 func (n *fakeNode) set(f func()) { n.mu.Lock(); f(); n.mu.Unlock() }
 
 // within is how many were told from one time after begun to another.
@@ -89,11 +114,11 @@ func TestEvenly(t *testing.T) {
 	bubble(t, n, func(d *Drainer, begun time.Time) {
 		over := d.Start(Plan{Delay: 2 * time.Second, Over: 10 * time.Second})
 		time.Sleep(time.Second)
-		if p := d.Progress(); p.State != Delayed || p.Open != 1000 || !n.unready || n.fenced {
-			t.Errorf("in the delay: %+v, unready %v, fenced %v", p, n.unready, n.fenced)
+		if p := d.Progress(); p.State != Delayed || p.Open != 1000 || is(n) != "unready" {
+			t.Errorf("in the delay: %+v, %s", p, is(n))
 		}
 		time.Sleep(6 * time.Second)
-		if p := d.Progress(); p.State != Closing || p.Total != 1000 || p.Limit != NoLimit || !n.fenced {
+		if p := d.Progress(); p.State != Closing || p.Total != 1000 || p.Limit != NoLimit || is(n) != "fenced" {
 			t.Errorf("in the middle: %+v", p)
 		} else {
 			between(t, "open in the middle", p.Open, 480, 520)
@@ -103,14 +128,14 @@ func TestEvenly(t *testing.T) {
 		if took := time.Since(begun); took < 11500*time.Millisecond || took > 12100*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
-		if p := d.Progress(); p.State != Drained || p.Left != 0 || !n.unready || !n.fenced {
+		if p := d.Progress(); p.State != Drained || p.Left != 0 || is(n) != "fenced" {
 			t.Errorf("after it: %+v", p)
 		}
 		for s := 2; s < 12; s++ {
 			between(t, "in a second", n.within(begun, time.Duration(s)*time.Second, time.Duration(s+1)*time.Second), 90, 110)
 		}
-		if n.reasons[metrics.CloseDrain] != 1000 {
-			t.Errorf("reasons %v", n.reasons)
+		if k := n.because(metrics.CloseDrain); k != 1000 {
+			t.Errorf("%d were told that it drains", k)
 		}
 	})
 }
@@ -136,7 +161,7 @@ func TestAtOnce(t *testing.T) {
 		}
 		d.Stop()
 		<-over
-		if !n.fenced || !n.unready {
+		if is(n) != "fenced" {
 			t.Error("Stop lets clients in")
 		}
 	})
@@ -162,8 +187,10 @@ func TestRoom(t *testing.T) {
 	n := &fakeNode{open: 10_000, room: Room{Nodes: 2, Rate: 200, Places: 1_000_000}}
 	bubble(t, n, func(d *Drainer, begun time.Time) {
 		d.Start(Plan{Over: time.Second})
+		time.Sleep(step / 2) // what is set below is set between two steps
+		begun = begun.Add(step / 2)
 		time.Sleep(4 * time.Second)
-		between(t, "told at 200/s", 10_000-n.open, 780, 820)
+		between(t, "told at 200/s", 10_000-n.left(), 780, 820)
 		if p := d.Progress(); p.Limit != NoRoom {
 			t.Errorf("%+v", p)
 		}
@@ -215,11 +242,11 @@ func TestAbort(t *testing.T) {
 			t.Error("not aborted")
 		}
 		<-over
-		left := n.open
+		left := n.left()
 		between(t, "left", left, 480, 520)
 		time.Sleep(10 * time.Second)
-		if p := d.Progress(); p.State != None || n.open != left || n.unready || n.fenced {
-			t.Errorf("%+v, %d open, unready %v, fenced %v", p, n.open, n.unready, n.fenced)
+		if p := d.Progress(); p.State != None || n.left() != left || is(n) != "ready" {
+			t.Errorf("%+v, %d open, %s", p, n.left(), is(n))
 		}
 	})
 }
@@ -232,7 +259,7 @@ func TestNewPlan(t *testing.T) {
 		time.Sleep(time.Second)
 		second := d.Start(Plan{Delay: time.Hour, Over: 2 * time.Second})
 		<-first
-		if !n.fenced {
+		if is(n) != "fenced" {
 			t.Error("not fenced")
 		}
 		<-second
@@ -274,30 +301,30 @@ func TestRebalance(t *testing.T) {
 		get := func() Rule { n.mu.Lock(); defer n.mu.Unlock(); return rule }
 		go d.Rebalance(t.Context(), get, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return ready })
 		time.Sleep(20 * time.Second)
-		if n.open != 3000 {
-			t.Errorf("it is off, and %d are open", n.open)
+		if n.left() != 3000 {
+			t.Errorf("it is off, and %d are open", n.left())
 		}
 		n.set(func() { rule.Enabled = true })
 		time.Sleep(9 * time.Second)
-		if n.open != 3000 {
-			t.Errorf("too soon: %d", n.open)
+		if n.left() != 3000 {
+			t.Errorf("too soon: %d", n.left())
 		}
 		time.Sleep(4 * time.Second)
-		between(t, "told in the first seconds", 3000-n.open, 100, 400)
+		between(t, "told in the first seconds", 3000-n.left(), 100, 400)
 		between(t, "its rate", d.Rate(), 90, 110)
 		n.set(func() { ready = false })
 		time.Sleep(time.Second)
-		open := n.open
+		open := n.left()
 		time.Sleep(20 * time.Second)
-		if n.open != open {
+		if n.left() != open {
 			t.Error("it goes on while it is not ready")
 		}
 		n.set(func() { ready = true })
 		time.Sleep(60 * time.Second)
 		// Others stay at 3,000 and 0 here: (3000+x)/3*1.1 = x.
-		between(t, "left", n.open, 1730, 1740)
-		if n.reasons[metrics.CloseRebalance] != 3000-n.open {
-			t.Errorf("%v", n.reasons)
+		between(t, "left", n.left(), 1730, 1740)
+		if k := n.because(metrics.CloseRebalance); k != 3000-n.left() {
+			t.Errorf("%d were told that it rebalances", k)
 		}
 		for s := range 100 {
 			between(t, "in a second", n.within(begun, time.Duration(s)*time.Second, time.Duration(s+1)*time.Second), 0, 126)

@@ -47,6 +47,7 @@ type names struct {
 	brokerChannels    *prometheus.Desc
 	brokerMessages    *prometheus.Desc
 	brokerRefused     *prometheus.Desc
+	forwardLost       *prometheus.Desc
 	brokerMalformed   *prometheus.Desc
 	brokerDowns       *prometheus.Desc
 	brokerLosses      *prometheus.Desc
@@ -98,6 +99,7 @@ func newNames() names {
 		brokerUp:          d("broker_up", "1: the link to the broker is up. Absent on a node alone, as are all broker_ metrics."),
 		brokerChannels:    d("broker_channels", "Channels that this node is subscribed to at the broker, or is about to be."),
 		brokerMessages:    d("broker_messages_total", "Messages to and from the other nodes, and to backends.", "direction"),
+		forwardLost:       d("broker_forward_lost_messages_total", "Clients' messages for backends that the broker did not take after all, or may not have."),
 		brokerRefused:     d("broker_refused_messages_total", "Publications that were refused or not confirmed, because the link was down or its queue full."),
 		brokerMalformed:   d("broker_malformed_messages_total", "Messages from the broker that are none of this fleet's, and were dropped (see broker.bare)."),
 		brokerDowns:       d("broker_link_losses_total", "Times that the link to the broker was lost."),
@@ -121,7 +123,7 @@ func (n *names) ofSet() []*prometheus.Desc {
 func (n *names) ofNode() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed, n.draining, n.drainOpen,
-		n.brokerUp, n.brokerChannels, n.brokerMessages, n.brokerRefused, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
+		n.brokerUp, n.brokerChannels, n.brokerMessages, n.brokerRefused, n.forwardLost, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
 		n.anon, n.info,
 	}
 }

@@ -39,6 +39,8 @@ type BrokerFigures struct {
 	Sent, Received uint64
 	// Forwarded are messages of clients to backends.
 	Forwarded uint64
+	// ForwardLost of them did not reach the broker, or may not have.
+	ForwardLost uint64
 	// Publications that were refused, and messages that were no message.
 	Refused, Malformed uint64
 	// Times that the link was lost, and that the broker dropped messages for it.
@@ -146,6 +148,7 @@ func (n *node) broker(ch chan<- prometheus.Metric, b *BrokerFigures) {
 	count(n.names.brokerMessages, b.Forwarded, "forwarded")
 	count(n.names.brokerMessages, b.Received, "in")
 	count(n.names.brokerRefused, b.Refused)
+	count(n.names.forwardLost, b.ForwardLost)
 	count(n.names.brokerMalformed, b.Malformed)
 	count(n.names.brokerDowns, b.Downs)
 	count(n.names.brokerLosses, b.Losses)

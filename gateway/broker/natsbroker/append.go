@@ -133,6 +133,10 @@ const noResponders = "503"
 
 // rejected is called for an op that was not sent.
 func (c *conn) rejected(o *op, err error) {
+	if o.lost != nil {
+		o.lost(err)
+		return
+	}
 	c.link.o.Log.Warn().Err(err).Str("subject", o.subject).Msg("nats: a message was not sent")
 	if !o.held {
 		return

@@ -158,46 +158,29 @@ func (e *embedded) remove() {
 // watchPeriod is between two looks at who the other servers are.
 const watchPeriod = 250 * time.Millisecond
 
-// watch notices when a server comes back that had been gone: then messages may
-// have been lost between the two, and neither's clients have seen anything of
-// it. One that was started anew is another server, by its ID.
+// watch notices when there is a new connection to a server instead of one that
+// has ended: then messages may have been lost between the two, and neither's
+// clients have seen anything of it.
 func (e *embedded) watch() {
 	t := time.NewTicker(watchPeriod)
 	defer t.Stop()
-	here, gone := map[string]bool{}, map[string]bool{}
+	w := routes{ended: map[string]int{}}
 	for {
 		select {
 		case <-e.quit:
 			return
 		case <-t.C:
 		}
-		now, err := e.others()
-		if err != nil {
+		now, err := e.connections()
+		if err != nil || !w.look(now) {
 			continue
 		}
-		for id := range here {
-			if !now[id] {
-				gone[id] = true
-			}
+		select {
+		case e.healed <- struct{}{}:
+		default:
 		}
-		for id := range now {
-			if gone[id] {
-				delete(gone, id)
-				select {
-				case e.healed <- struct{}{}:
-				default:
-				}
-			}
-		}
-		if len(gone) > maxGone {
-			clear(gone)
-		}
-		here = now
 	}
 }
-
-// maxGone bounds the servers that are remembered: those that were stopped never come back.
-const maxGone = 10_000
 
 // joinTimeout is how long a node of a fleet waits for another one before it
 // serves clients: the first one waits in vain.
@@ -224,15 +207,29 @@ func (e *embedded) join(ctx context.Context) {
 
 // others are the servers that this one has routes to.
 func (e *embedded) others() (map[string]bool, error) {
+	connections, err := e.connections()
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(connections))
+	for _, id := range connections {
+		ids[id] = true
+	}
+	return ids, nil
+}
+
+// connections are those to other servers, with each one's ID. There are several
+// to each server, and one alone carries the channels.
+func (e *embedded) connections() (map[uint64]string, error) {
 	z, err := e.server.Routez(nil)
 	if err != nil {
 		return nil, err
 	}
-	ids := make(map[string]bool, len(z.Routes))
+	all := make(map[uint64]string, len(z.Routes))
 	for _, r := range z.Routes {
-		ids[r.RemoteID] = true
+		all[r.Rid] = r.RemoteID
 	}
-	return ids, nil
+	return all, nil
 }
 
 // interest is how many are subscribed to a subject: each client of this server, and

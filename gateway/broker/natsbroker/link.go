@@ -147,12 +147,12 @@ func (l *Link) Nodes(channel string) (int, bool) {
 }
 
 // Forward implements broker.Link. Who wants to miss nothing has a stream of JetStream on the subject.
-func (l *Link) Forward(name string, m []byte) error {
+func (l *Link) Forward(name string, m []byte, lost func(error)) error {
 	c, err := l.live()
 	if err != nil {
 		return err
 	}
-	return c.out.put(op{subject: l.subject("f", name), data: m})
+	return c.out.put(op{subject: l.subject("f", name), data: m, lost: lost})
 }
 
 // Send implements broker.Link.

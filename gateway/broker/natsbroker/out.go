@@ -26,6 +26,7 @@ type op struct {
 	subject, reply string
 	data           []byte
 	held           bool          // its bytes count until it is confirmed
+	lost           func(error)   // told when it was not sent; nil: nobody is
 	written        chan struct{} // a mark: closed when all before it is written
 }
 
@@ -100,8 +101,14 @@ func (o *outbox) take(spare []op) []op {
 // end lets nothing more in.
 func (o *outbox) end() {
 	o.mu.Lock()
+	list := o.ops
 	o.ended, o.ops = true, nil
 	o.mu.Unlock()
+	for i := range list {
+		if list[i].lost != nil {
+			list[i].lost(broker.ErrDown)
+		}
+	}
 }
 
 // write is the goroutine.

@@ -152,12 +152,12 @@ func (l *Link) Nodes(channel string) (int, bool) {
 }
 
 // Forward implements broker.Link.
-func (l *Link) Forward(name string, m []byte) error {
+func (l *Link) Forward(name string, m []byte, lost func(error)) error {
 	c, err := l.live()
 	if err != nil {
 		return err
 	}
-	return c.put(op{kind: opForward, name: l.o.Prefix + ":f:" + name, text: rueidis.BinaryString(m)})
+	return c.put(op{kind: opForward, name: l.o.Prefix + ":f:" + name, text: rueidis.BinaryString(m), lost: lost})
 }
 
 // Send implements broker.Link.

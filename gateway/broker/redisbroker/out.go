@@ -18,6 +18,7 @@ type op struct {
 	channel  string // of an append
 	class    broker.Class
 	answered func(broker.Position, error) // nil: nobody waits
+	lost     func(error)                  // told when it was not taken; nil: nobody is
 }
 
 type opKind uint8
@@ -35,6 +36,16 @@ const maxForwarded = "100000"
 
 // opBytes is what an op takes beside its message.
 const opBytes = 256
+
+// tell gives the outcome to who waits for it.
+func (p *op) tell(at broker.Position, err error) {
+	switch {
+	case p.answered != nil:
+		p.answered(at, err)
+	case p.lost != nil && err != nil:
+		p.lost(err)
+	}
+}
 
 func (p *op) size() int { return len(p.text) + opBytes }
 
@@ -94,9 +105,7 @@ func (o *outbox) end() {
 	o.ended, o.ops = true, nil
 	o.mu.Unlock()
 	for i := range list {
-		if list[i].answered != nil {
-			list[i].answered(broker.Position{}, broker.ErrDown)
-		}
+		list[i].tell(broker.Position{}, broker.ErrDown)
 	}
 }
 
@@ -157,14 +166,13 @@ func (c *conn) send(list []op) {
 			if p.kind != opPublish && c.keyed != c.out {
 				from = &keyedAnswers
 			}
-			if at, err = c.answer(ctx, p, (*from)[0]); err != nil {
+			at, err = c.answer(ctx, p, (*from)[0])
+			if err != nil && err != broker.ErrUnconfirmed && p.lost == nil { // the end of the connection is told by Down
 				refused, cause = refused+1, err
 			}
 			*from = (*from)[1:]
 		}
-		if p.answered != nil {
-			p.answered(at, err)
-		}
+		p.tell(at, err)
 	}
 	c.outbox.free(size)
 	if refused > 0 {

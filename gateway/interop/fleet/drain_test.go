@@ -26,7 +26,7 @@ func TestFleetDrain(t *testing.T) {
 		over     = 20 * time.Second
 	)
 	ctx := within(t)
-	list := up(ctx, t, 3)
+	list := up(ctx, t, 3, embedded(t, 3))
 
 	var mu sync.Mutex
 	var backs []time.Time

@@ -52,13 +52,20 @@ func under(ctx context.Context, t *testing.T, list []*member, count int, f func(
 	return followers, p
 }
 
-// up starts nodes with servers inside, and returns when they can keep histories.
-func up(ctx context.Context, t *testing.T, n int) []*member {
+// up starts nodes, and returns when they can keep histories.
+func up(ctx context.Context, t *testing.T, n int, b broker) []*member {
 	t.Helper()
-	list := members(t, n, embedded(t, n))
+	list := members(t, n, b)
 	for _, m := range list {
 		m.start(t)
 	}
+	begun(ctx, t, list)
+	return list
+}
+
+// begun returns when nodes that were started are ready, and keep histories.
+func begun(ctx context.Context, t *testing.T, list []*member) {
+	t.Helper()
 	for _, m := range list {
 		m.ready(ctx, t)
 	}
@@ -68,34 +75,35 @@ func up(ctx context.Context, t *testing.T, n int) []*member {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return list
 }
 
 // D2: a node is killed, and started again later. Its clients go on elsewhere, and
 // nothing that was acknowledged is missing in what they get.
 func TestFleetKill(t *testing.T) {
-	ctx := within(t)
-	list := up(ctx, t, 3)
-	under(ctx, t, list, 1500, func(sent func(n int64)) {
-		sent(300)
-		list[1].kill()
-		sent(900)
-		list[1].start(t)
-		list[1].ready(ctx, t)
+	onEach(t, 3, func(t *testing.T, list []*member) {
+		ctx := within(t)
+		under(ctx, t, list, 1500, func(sent func(n int64)) {
+			sent(300)
+			list[1].kill()
+			sent(900)
+			list[1].start(t)
+			list[1].ready(ctx, t)
+		})
 	})
 }
 
 // D1: all nodes are restarted, one after the other, while messages are published.
 // Every node ends with 0, and nobody misses a message.
 func TestFleetRollingRestart(t *testing.T) {
-	ctx := within(t)
-	list := up(ctx, t, 3)
-	under(ctx, t, list, 2500, func(sent func(n int64)) {
-		for i, m := range list {
-			sent(int64(200 + 500*i))
-			m.stop(ctx, t)
-			m.start(t)
-			m.ready(ctx, t)
-		}
+	onEach(t, 3, func(t *testing.T, list []*member) {
+		ctx := within(t)
+		under(ctx, t, list, 2500, func(sent func(n int64)) {
+			for i, m := range list {
+				sent(int64(200 + 500*i))
+				m.stop(ctx, t)
+				m.start(t)
+				m.ready(ctx, t)
+			}
+		})
 	})
 }

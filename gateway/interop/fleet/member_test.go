@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,9 +54,11 @@ func TestMain(m *testing.M) {
 // A member is one node, a process.
 type member struct {
 	name          string
-	config        string // its file
-	log           string // and what it says
-	public, admin string // addresses
+	config        string   // its file
+	log           string   // and what it says
+	public, admin string   // addresses
+	key           string   // of the server API; "": none is needed
+	prefix        []string // of the command: what it runs in
 	cmd           *exec.Cmd
 	exited        chan error
 }
@@ -69,25 +72,32 @@ func members(t testing.TB, n int, b broker) (list []*member) {
 	ports := freePorts(t, 2*n)
 	for i := range n {
 		name := fmt.Sprint("node-", i)
-		dir := t.TempDir()
-		m := &member{name: name, config: filepath.Join(dir, "sluice.yaml"), log: filepath.Join(dir, "log"), public: ports[2*i], admin: ports[2*i+1]}
-		text := fmt.Sprintf(`listeners:
+		list = append(list, newMember(t, name, ports[2*i], ports[2*i+1], "", b(i, name)))
+	}
+	return list
+}
+
+// newMember is a node that is not started. Its server API needs a key where its address is not of the loopback.
+func newMember(t testing.TB, name, public, admin, key, broker string) *member {
+	t.Helper()
+	dir := t.TempDir()
+	m := &member{name: name, config: filepath.Join(dir, "sluice.yaml"), log: filepath.Join(dir, "log"), public: public, admin: admin, key: key}
+	text := fmt.Sprintf(`listeners:
   - address: %s
     endpoints:
       - {path: /, allow_channels: ["*"], page: fleet}
-admin: {address: %s}
+admin: {address: %s, api_key: %q}
 %s
 namespaces:
   - {match: "news.*", history: {size: 5000, ttl: 1h}}
+  - {match: "room.*", presence: true}
   - {match: "*"}
 drain: {period: 300ms, timeout: 10s}
-`, m.public, m.admin, b(i, name))
-		if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, m)
+`, m.public, m.admin, key, broker)
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return list
+	return m
 }
 
 // embedded is a broker of servers inside the nodes, whose histories outlive them.
@@ -121,7 +131,8 @@ func (m *member) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "serve", "-c", m.config)
+	command := append(slices.Clone(m.prefix), binary, "serve", "-c", m.config)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -195,19 +206,30 @@ func (m *member) publish(ctx context.Context, channel, text string) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+m.admin+"/api/publish", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	answer, status, err := m.call(ctx, http.MethodPost, "/api/publish", body)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotPublished, err)
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: %s, %w", errNotPublished, answer, err)
+	if status != http.StatusOK {
+		return fmt.Errorf("%w: %s", errNotPublished, answer)
 	}
 	return nil
+}
+
+// call calls the server API.
+func (m *member) call(ctx context.Context, method, path string, body []byte) (answer []byte, status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+m.admin+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
+	}
+	if m.key != "" {
+		req.Header.Set("X-API-Key", m.key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return answer, resp.StatusCode, err
 }
