@@ -17,6 +17,9 @@ import (
 // envPrefix starts the name of every variable that is looked at.
 const envPrefix = "SLUICE_"
 
+// isCommands says that a variable is one of the commands that call the server API.
+func isCommands(name string) bool { return name == "SLUICE_API" || name == "SLUICE_API_KEY" }
+
 // env lays the SLUICE_ variables over the configuration, sections before their
 // keys and list elements in order, whatever the order of the environment.
 func (l *loader) env(environ []string) {
@@ -33,7 +36,7 @@ func (l *loader) env(environ []string) {
 		}
 		path := envPath(rest, reflect.TypeFor[Config]())
 		if path == nil {
-			if !isServiceLink(name, text) {
+			if !isCommands(name) && !isServiceLink(name, text) {
 				l.report(place{source: name}, "", unknownVariable(rest))
 			}
 			continue

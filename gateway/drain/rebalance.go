@@ -48,22 +48,22 @@ func (d *Drainer) Rebalance(ctx context.Context, rule func() Rule, ready func() 
 	}
 }
 
-// shed lets go until half of what is allowed above the mean is left.
+// shed lets go until half of what is allowed above the mean is left. How many
+// that are is known from the beginning: those who go are on no other node for a
+// while, and their number does not change the mean.
 func (d *Drainer) shed(ctx context.Context, r Rule, ready func() bool) {
-	begun, closed := time.Now(), 0
-	d.log.Info().Int("connections", d.excess(r.Above/2)).Int("max_rate", r.MaxRate).Msg("rebalancing: this node has more than its share")
+	begun, closed, left := time.Now(), 0, d.excess(r.Above/2)
+	d.log.Info().Int("connections", left).Int("max_rate", r.MaxRate).Msg("rebalancing: this node has more than its share")
 	p := newPace(Plan{MaxRate: r.MaxRate}, begun)
 	t := time.NewTicker(step)
 	defer t.Stop()
-	for {
-		open := d.excess(r.Above / 2)
-		if open == 0 || !ready() {
-			break
-		}
-		if n, _ := p.next(time.Now(), open, d.node.Room()); n > 0 {
+	for left > 0 && ready() {
+		_, open := d.node.Connections()
+		left = min(left, open)
+		if n, _ := p.next(time.Now(), left, d.node.Room()); n > 0 {
 			n = d.node.Release(n, metrics.CloseRebalance)
 			p.told(time.Now(), n)
-			closed += n
+			closed, left = closed+n, left-n
 		}
 		d.setShedding(p.rate(time.Now()))
 		select {
