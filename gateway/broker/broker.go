@@ -17,6 +17,8 @@ import (
 type Sink interface {
 	Deliver(channel string, d hub.Delivery)
 	Caught(channel string, past hub.Past, err error)
+	// Suspect: something may be missing before what is delivered next on the channel. Doubt follows.
+	Suspect(channel string)
 	// Doubt: something may be missing on the channel.
 	Doubt(channel string)
 }

@@ -108,6 +108,7 @@ func (b *Broker) keepInterests() {
 // batch is a piece of what is to be done.
 type batch struct {
 	names   []string // to subscribe to
+	missed  []string // of them, those that will be doubted
 	answer  []string // wanted again, and still subscribed to
 	doubt   []string // may have missed something
 	renewed bool     // the link is new
@@ -143,6 +144,9 @@ func (in *interests) next() (w batch) {
 		case it == nil || !it.wanted:
 		case !it.subscribed:
 			w.names = append(w.names, name)
+			if it.before && !it.asked {
+				w.missed = append(w.missed, name)
+			}
 		case it.asked:
 			it.asked = false
 			w.answer = append(w.answer, name)
@@ -167,6 +171,9 @@ func (b *Broker) subscribe() (more bool) {
 	if len(w.names) > 0 {
 		err := ErrDown
 		if b.up.Load() {
+			for _, name := range w.missed {
+				b.sink.Suspect(name) // messages may come before Subscribe returns
+			}
 			ctx, cancel := context.WithTimeout(b.ctx, subscribeTimeout)
 			err = b.link.Subscribe(ctx, w.names)
 			cancel()

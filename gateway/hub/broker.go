@@ -54,7 +54,8 @@ type Delivery struct {
 type remote struct {
 	ready    bool // the broker has answered Want: those who join are served at once
 	fetching bool // Fetch was called
-	lossy    bool // something was dropped since the last delivery
+	lossy    bool // something was lost since the last delivery
+	suspect  bool // Suspect was called, and Doubt has yet to come
 	held     []arrival
 	waiting  []joining
 }
@@ -202,6 +203,18 @@ func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64)
 	return wake
 }
 
+// Suspect says that publications of a channel may have been lost, up to now or up
+// to the next one that comes: subscribers of a channel without a history are told
+// before that one, or, if none has come, by the Doubt that follows.
+func (h *Hub) Suspect(name string) {
+	st := h.stripeOf(name)
+	st.mu.Lock()
+	if ch := st.channels[name]; ch != nil && ch.remote != nil {
+		ch.remote.lossy, ch.remote.suspect = true, true
+	}
+	st.mu.Unlock()
+}
+
 // Doubt says that publications of a channel may have been lost on the way here.
 // Where there is a history they are fetched; else every subscriber whose protocol
 // can be told is told.
@@ -211,9 +224,13 @@ func (h *Hub) Doubt(name string) {
 	st.mu.Lock()
 	if ch := st.channels[name]; ch != nil && ch.remote != nil {
 		limits := ch.namespace.Load().History
+		told := ch.remote.suspect && !ch.remote.lossy
+		ch.remote.suspect = false
 		switch {
 		case ch.history == nil || limits == nil:
-			wake = h.gap(ch)
+			if !told {
+				wake = h.gap(ch)
+			}
 		case !ch.remote.fetching:
 			ch.remote.fetching = true
 			h.broker.Fetch(name, limits, ch.history.at, false)

@@ -364,7 +364,14 @@ func TestTellsOfGaps(t *testing.T) {
 	r.Doubt("a")
 	r.publish("2", "a")
 	r.want(a, "hello", "1", "gap a 0", "2")
-	if n := r.metrics.Cell(0).Gaps.Load(); n != 4 {
+	r.Suspect("a") // what comes before the doubt comes behind the gap, which is told once
+	r.Deliver("a", Delivery{Publication: Publication{Payload: []byte("3")}})
+	r.Doubt("a")
+	r.want(a, "hello", "1", "gap a 0", "2", "gap a 0", "3")
+	r.Suspect("a")
+	r.Doubt("a")
+	r.want(a, "hello", "1", "gap a 0", "2", "gap a 0", "3", "gap a 0")
+	if n := r.metrics.Cell(0).Gaps.Load(); n != 6 {
 		t.Errorf("%d gaps", n)
 	}
 }
