@@ -91,9 +91,11 @@ func New(o Options) *Broker {
 	return b
 }
 
-// Start begins to connect. Until the link is up, channels are served without it.
+// Start begins to connect. What is wanted waits for the outcome of the first
+// attempt; after that, channels are served without the link while it is down.
 func (b *Broker) Start(sink Sink) error {
 	b.sink = sink
+	b.interests.first = time.Now().Add(firstTimeout)
 	if err := b.link.Start(receiver{b}); err != nil {
 		return err
 	}
@@ -221,7 +223,7 @@ type receiver struct{ *Broker }
 func (r receiver) Up() {
 	r.up.Store(true)
 	r.log.Info().Msg("broker link is up")
-	r.interests.change(func() { r.interests.stale = true })
+	r.interests.change(func() { r.interests.stale, r.interests.first = true, time.Time{} })
 	if r.o.Changed != nil {
 		r.o.Changed(true)
 	}
@@ -233,7 +235,7 @@ func (r receiver) Down(err error) {
 		r.Counters.Downs.Add(1)
 	}
 	r.log.Warn().Err(err).Msg("broker link is down")
-	r.interests.change(func() {}) // whoever waits need not
+	r.interests.change(func() { r.interests.first = time.Time{} }) // whoever waits need not
 	if r.o.Changed != nil {
 		r.o.Changed(false)
 	}

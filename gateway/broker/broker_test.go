@@ -124,6 +124,38 @@ func (s *fakeSink) Caught(channel string, p hub.Past, err error) {
 func (s *fakeSink) Suspect(channel string) { s.note("suspect %s", channel) }
 func (s *fakeSink) Doubt(channel string)   { s.note("doubt %s", channel) }
 
+// D1: who comes while a node makes its first attempt to connect waits for its outcome, with a
+// bound, and is told of no gap.
+func TestFirstConnection(t *testing.T) {
+	tests := map[string]struct {
+		then func(l *fakeLink)
+		want string
+	}{
+		"up":      {func(l *fakeLink) { l.r.Up() }, "caught early, 0 kept, <nil>"},
+		"down":    {func(l *fakeLink) { l.set(ErrDown); l.r.Down(ErrDown) }, "caught early, 0 kept, " + ErrDown.Error()},
+		"nothing": {func(*fakeLink) { time.Sleep(firstTimeout) }, "caught early, 0 kept, " + ErrDown.Error()},
+	}
+	for name, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			l, s := &fakeLink{}, &fakeSink{}
+			b := New(Options{Node: "a", Link: l, Linger: 5 * time.Second, Log: zerolog.Nop()})
+			if err := b.Start(s); err != nil {
+				t.Fatal(err)
+			}
+			b.Want("early", nil, true)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			same(t, name+": before", s.took())
+			tt.then(l)
+			synctest.Wait()
+			same(t, name, s.took(), tt.want)
+			if err := b.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // rig runs f with a broker whose link is up.
 func rig(t *testing.T, change func(*Options), f func(b *Broker, l *fakeLink, s *fakeSink)) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,9 @@ type interests struct {
 	later []string // to doubt at the next tick
 	stale bool     // the link is new: all are to be subscribed to again
 	doubt bool     // all may have missed something
+	// The first attempt to connect is under way, and is waited for until then: clients that
+	// come back while a node starts would be told of gaps that are none. Zero: it is over.
+	first time.Time
 
 	wake chan struct{}
 }
@@ -87,6 +90,9 @@ const (
 // without, and tried again.
 const subscribeTimeout = 5 * time.Second
 
+// firstTimeout bounds how long what is wanted waits for the first attempt to connect.
+const firstTimeout = 5 * time.Second
+
 // keepInterests is the goroutine.
 func (b *Broker) keepInterests() {
 	t := time.NewTicker(time.Second)
@@ -119,6 +125,9 @@ type batch struct {
 func (in *interests) next() (w batch) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if time.Now().Before(in.first) {
+		return w
+	}
 	if w.renewed = in.stale; in.stale {
 		in.todo = in.todo[:0]
 		for name, it := range in.all {
