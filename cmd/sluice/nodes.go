@@ -32,6 +32,8 @@ type nodeRow struct {
 // state is what the node is doing.
 func (n nodeRow) state() string {
 	switch {
+	case n.Draining && n.Connections == 0:
+		return "drained"
 	case n.Draining:
 		return "draining"
 	case n.Ready:
