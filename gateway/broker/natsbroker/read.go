@@ -53,7 +53,13 @@ type reading struct {
 // retryPause is between two looks at a replica that is behind.
 const retryPause = 20 * time.Millisecond
 
+// staleTimeout is how long a stream whose end lies before the position that was
+// asked for is asked again: a leader that was cut off answers until it hears of
+// the new one. After that, the messages are lost, and so it is told.
+const staleTimeout = 2 * time.Second
+
 func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past broker.Past, err error) {
+	begun := time.Now()
 	for {
 		last, err := c.last(ctx, q)
 		if err != nil {
@@ -80,7 +86,8 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 			newest = list[len(list)-1].Offset
 		}
 		behind := !more && newest < last && !(asked && last <= after.Offset)
-		if behind || len(list) == 0 && last == 0 && info.State.Subjects[q.subject] > 0 {
+		stale := asked && after.Offset > max(last, newest, info.State.Last) && time.Since(begun) < staleTimeout
+		if stale || behind || len(list) == 0 && last == 0 && info.State.Subjects[q.subject] > 0 {
 			select {
 			case <-ctx.Done():
 				return past, ctx.Err()
