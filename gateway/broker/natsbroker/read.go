@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -22,15 +23,25 @@ func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after 
 	}
 	epoch, err := c.class(of).ensured(ctx)
 	if err != nil {
-		return broker.Past{}, err
+		return broker.Past{}, unavailable(err)
 	}
 	past, err := c.read(ctx, reading{
 		stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit,
 	}, after)
 	if err != nil {
-		return past, c.failure(err)
+		return past, unavailable(c.failure(err))
 	}
 	return past, nil
+}
+
+// unavailable is err, or ErrDown where the servers that keep the history have no
+// leader at the moment: some are gone, or have just come back.
+func unavailable(err error) error {
+	var refused *apiError
+	if errors.Is(err, errNoJetStream) || errors.Is(err, nats.ErrNoResponders) || errors.As(err, &refused) && refused.Code == 503 {
+		return fmt.Errorf("%w: %w", broker.ErrDown, err)
+	}
+	return err
 }
 
 // reading is what is asked for.

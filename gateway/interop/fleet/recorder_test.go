@@ -120,10 +120,16 @@ func (m *member) nodes(ctx context.Context) (names []string) {
 	return names
 }
 
-// history is what a node says that a channel has.
+// history is what a node says that a channel has, once it can be read.
 func (m *member) history(ctx context.Context, t testing.TB, channel string) (texts []string) {
 	t.Helper()
-	answer, status, err := m.call(ctx, http.MethodGet, "/api/history?limit=10000&channel="+channel, nil)
+	var answer []byte
+	var status int
+	var err error
+	until(ctx, t, "the history can be read", func() bool {
+		answer, status, err = m.call(ctx, http.MethodGet, "/api/history?limit=10000&channel="+channel, nil)
+		return err != nil || status != http.StatusServiceUnavailable
+	})
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("the history of %s: %d %s %v", channel, status, answer, err)
 	}
