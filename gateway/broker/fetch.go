@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -99,7 +100,10 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 		p, err := b.link.Read(ctx, class(limits), channel, after, limit-len(past.Kept))
 		if err != nil {
 			b.Counters.Failed.Add(1)
-			return hub.Past{}, refusal(err)
+			if refused := refusal(err); refused != err {
+				err = fmt.Errorf("%w: %w", refused, err)
+			}
+			return hub.Past{}, err
 		}
 		if first {
 			past.Floor, past.Complete = p.Floor, p.Complete
