@@ -26,7 +26,8 @@ var (
 // The contract, which every engine's link keeps and linktest holds it to:
 //
 //   - Order: messages that one node publishes on one channel reach a node in the
-//     order of the calls. Appended ones reach all nodes in the one order of their offsets.
+//     order of the calls. Appended ones reach all nodes in the one order of their offsets,
+//     but for engines that swap some (nats-server 2.9): prev shows that one is missing.
 //   - At most once: what is published while a subscriber's node is not connected
 //     is lost for it; what the engine dropped for a slow link is reported as Lost.
 //   - A link does not hear what it published itself (Publish), and does hear what

@@ -27,6 +27,9 @@ type Engine struct {
 	Stop, Start func(t testing.TB)
 	// Keeps: histories are there again after Stop and Start. Else they have another epoch.
 	Keeps bool
+	// Swaps: of messages that different nodes append at the same time, some may come
+	// after the next ones.
+	Swaps bool
 }
 
 // Bounds of the suite.

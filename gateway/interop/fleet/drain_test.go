@@ -69,10 +69,12 @@ func TestFleetDrain(t *testing.T) {
 		t.Fatalf("%q: %v", said, err)
 	}
 	list[0].stop(ctx, t)
-	time.Sleep(2 * time.Second) // those who were told to wait are back
-	mu.Lock()
-	times := slices.Clone(backs)
-	mu.Unlock()
+	var times []time.Time
+	for end := time.Now().Add(20 * time.Second); len(times) < of && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		mu.Lock()
+		times = slices.Clone(backs)
+		mu.Unlock()
+	}
 
 	perSecond := make([]int, int(took.Seconds())+3)
 	for _, at := range times {
