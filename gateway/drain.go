@@ -49,8 +49,7 @@ type drained struct{ g *Gateway }
 
 // Connections implements drain.Node.
 func (n drained) Connections() (all, open int) {
-	st := n.g.hub.Stats()
-	return st.Connections, st.Connections - st.Closing
+	return n.g.hub.Stats().Connections, n.g.hub.Open()
 }
 
 // Release implements drain.Node.
