@@ -75,9 +75,9 @@ interop: ## Drive a node with the clients that platforms use, and npm's ws serve
 	$(if $(CLIENTS),,cd gateway/interop && npm ci --no-audit --no-fund)
 	$(if $(CLIENTS),,cd bench/interop && npm ci --no-audit --no-fund)
 	@mkdir -p .cache && rm -f .cache/interop.txt; code=0; \
-	$(GO) test -count=1 -parallel 12 -tags interop $(if $(CLIENTS),-run '^TestMatrix$$') ./gateway/interop \
+	$(GO) test -count=1 -parallel 12 -tags interop -run $(if $(CLIENTS),'^TestMatrix$$','Matrix|Curl|Npm') ./gateway/interop \
 	  -clients '$(CLIENTS)' -table '$(CURDIR)/.cache/interop.txt' $(if $(SAVE),-update) || code=1; \
-	$(if $(CLIENTS),:,$(GO) test -count=1 -tags interop ./bench/interop) || code=1; \
+	$(if $(CLIENTS),:,$(GO) test -count=1 -tags interop -run Npm ./bench/interop) || code=1; \
 	if [ -f .cache/interop.txt ]; then echo; cat .cache/interop.txt; fi; exit $$code
 
 .PHONY: test-fleet
@@ -85,7 +85,7 @@ test-fleet: ## Run the tests of a fleet with a real nats-server and redis-server
 	@command -v nats-server >/dev/null || .ci/install nats-server
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@command -v ip >/dev/null || .ci/install iproute2 || [ -z "$$CI" ] # without it, the test of a cut network is skipped
-	$(GO) test -count=1 -tags fleet -run 'Fleet|External' ./gateway ./gateway/broker/... ./gateway/interop/fleet
+	$(GO) test -count=1 -parallel 4 -tags fleet -run 'Fleet|External' ./gateway/interop/fleet ./gateway/broker/... ./gateway # the longest first
 
 .PHONY: browser
 browser: ## Drive the demo and the report in a headless Chromium (installs Debian's as root)

@@ -37,6 +37,7 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 		Version:        o.Version,
 		Node:           g.node,
 		Started:        g.started,
+		MaxConnections: g.most,
 	})
 }
 
@@ -65,10 +66,30 @@ func (g *Gateway) readiness() (ready bool, why string) {
 		return false, "starting"
 	case g.full.Load():
 		return false, "memory"
-	case g.broker != nil && !g.broker.Up() && g.config().Broker.WhenDown == config.RefuseWhenDown:
-		return false, "broker"
-	default:
+	case g.fleet.Namesake():
+		return false, "another node has this one's name (broker.node)"
+	}
+	if g.broker == nil {
 		return true, ""
+	}
+	if why := g.broker.Unfit(); why != "" {
+		return false, why
+	}
+	if !g.broker.Up() && g.config().Broker.WhenDown == config.RefuseWhenDown {
+		return false, "broker"
+	}
+	return true, ""
+}
+
+// sayReady logs that the node is ready now, or is not any more. It is called once a second.
+func (g *Gateway) sayReady(ready bool, why string) {
+	if g.wasReady.Swap(ready) == ready || !g.ready.Load() {
+		return
+	}
+	if ready {
+		g.log.Info().Msg("ready")
+	} else {
+		g.log.Info().Str("why", why).Msg("not ready")
 	}
 }
 

@@ -228,7 +228,7 @@ func keepFresh(t *testing.T, s *jwks.Source) (stop func()) {
 func TestA5Expiry(t *testing.T) {
 	ctx := within(t)
 	n := start(t, authConfig())
-	c := n.enter(ctx, t, "/?channel=room.1", token(t, map[string]any{"exp": time.Now().Add(2 * time.Second).Unix()}))
+	c := n.enter(ctx, t, "/?channel=room.1", token(t, map[string]any{"exp": time.Now().Add(5 * time.Second).Unix()}))
 	expectClose(ctx, t, c, 4401, "token expired")
 	eventually(t, "the reason in the metrics", func() bool { return n.closed(metrics.CloseExpired) == 1 })
 }
@@ -239,7 +239,7 @@ func TestA5Renewal(t *testing.T) {
 	cfg := authConfig()
 	cfg.Auth.Sources = append(cfg.Auth.Sources, config.FirstMessage)
 	n := start(t, cfg)
-	c := n.enter(ctx, t, "/?channel=room.1", token(t, map[string]any{"exp": time.Now().Add(2 * time.Second).Unix()}))
+	c := n.enter(ctx, t, "/?channel=room.1", token(t, map[string]any{"exp": time.Now().Add(time.Minute).Unix()}))
 	far := time.Now().Add(time.Hour).Truncate(time.Second)
 	say(ctx, t, c, `{"type":"auth","token":"`+token(t, map[string]any{"exp": far.Unix()})+`"}`)
 	eventually(t, "the new expiry", func() bool {
@@ -298,6 +298,7 @@ func TestA6Revocation(t *testing.T) {
 
 	say(ctx, t, c, "still here")
 	expect(ctx, t, c, "still here")
+	n.joined(t, "room.1", 2)
 	call("/api/revoke", fmt.Sprintf(`{"issued_before":%d}`, before+1), `{"result":{"connections":2}}`)
 	expectClose(ctx, t, c, 4401, "token revoked")
 	expectClose(ctx, t, again, 4401, "token revoked")

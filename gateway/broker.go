@@ -52,14 +52,28 @@ func (g *Gateway) newBroker(cfg *config.Config, log zerolog.Logger) (*broker.Bro
 	if c.Type == config.MemoryBroker {
 		return nil, nil
 	}
+	log = log.With().Str("engine", engineName(c)).Logger()
 	link, err := newLink(cfg, g.node, log)
 	if err != nil {
 		return nil, err
 	}
 	return broker.New(broker.Options{
 		Node: g.node, Link: link, Linger: time.Duration(c.Linger), LocalWhenDown: c.WhenDown == config.LocalWhenDown, Bare: c.Bare,
-		Control: g.fleet.Control, Changed: func(bool) { g.fleet.Announce() }, Log: log,
+		MaxMessage: func() int { return g.limits.Load().Rules.MaxMessage },
+		Control:    g.fleet.Control, Changed: func(bool) { g.fleet.Announce() }, Log: log,
 	}), nil
+}
+
+// engineName is what carries the messages, for the log.
+func engineName(c *config.Broker) string {
+	switch {
+	case c.Embedded:
+		return "NATS inside"
+	case c.Type == config.NATSBroker:
+		return strings.Join(c.URL, " ")
+	default:
+		return "redis " + strings.Join(c.Address, " ")
+	}
 }
 
 // newLink makes the link to the engine.
@@ -71,14 +85,14 @@ func newLink(cfg *config.Config, node string, log zerolog.Logger) (broker.Link, 
 	}
 	if c.Type == config.RedisBroker {
 		return redisbroker.New(redisbroker.Options{
-			Node: node, Prefix: c.Prefix, Addresses: c.Address, Cluster: c.RedisCluster, SentinelMaster: c.SentinelMaster, DB: c.DB,
+			Node: node, Prefix: c.Prefix, Addresses: c.Address, Cluster: c.RedisCluster, Sharded: c.RedisCluster && c.RedisPubSub == config.ShardedPubSub, SentinelMaster: c.SentinelMaster, DB: c.DB,
 			User: c.User, Password: c.Password.Reveal(), TLS: security, QueueBytes: int(c.QueueBytes), Log: log,
 		})
 	}
 	o := natsbroker.Options{
 		Node: node, Prefix: c.Prefix, URLs: c.URL, User: c.User, Password: c.Password.Reveal(),
 		CredentialsFile: c.CredentialsFile, NKeyFile: c.NKeyFile,
-		QueueBytes: int(c.QueueBytes), Replicas: c.Replicas, Log: log,
+		Classes: histories(cfg.Namespaces), QueueBytes: int(c.QueueBytes), Replicas: c.Replicas, Log: log,
 	}
 	if !c.Embedded {
 		o.TLS = security
@@ -90,6 +104,16 @@ func newLink(cfg *config.Config, node string, log zerolog.Logger) (broker.Link, 
 		Secret: c.Cluster.Secret.Reveal(), TLS: security,
 	}
 	return natsbroker.New(o)
+}
+
+// histories are the classes of channels that have one.
+func histories(list []config.Namespace) (all []broker.Class) {
+	for i := range list {
+		if h := history(&list[i]); h != nil {
+			all = append(all, broker.ClassOf(h))
+		}
+	}
+	return all
 }
 
 // envelopeRoom is what a message between nodes may have beside its payload: most of it

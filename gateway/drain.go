@@ -27,15 +27,22 @@ func (g *Gateway) drain() error {
 	defer timeout.Stop()
 	deadline := max(time.Duration(d.Delay+d.Period), time.Duration(d.Timeout)-lastCall)
 	total := g.hub.Stats().Connections
-	over := g.drainer.Start(drain.Plan{
+	plan := drain.Plan{
 		Delay: time.Duration(d.Delay), Over: time.Duration(d.Period), MaxRate: d.MaxRate, Deadline: begun.Add(deadline),
-	})
-	select {
-	case <-over:
-		return nil
-	case <-g.stopping: // a second signal: nobody waits for the rest
-		return nil
-	case <-timeout.C:
+	}
+	defer g.drainer.Stop()
+	for late := false; !late; {
+		select {
+		case <-g.drainer.Start(plan):
+			if g.hub.Stats().Connections == 0 {
+				return nil
+			}
+			// An operator's order of the same moment has taken its place: it begins again.
+		case <-g.stopping: // a second signal: nobody waits for the rest
+			return nil
+		case <-timeout.C:
+			late = true
+		}
 	}
 	left := g.hub.Stats().Connections
 	if left == 0 {
@@ -75,7 +82,7 @@ func (n drained) Fence(on bool) {
 // the others, and each of these nodes gets the same part of the room.
 func (n drained) Room() (r drain.Room) {
 	others := n.g.fleet.Others()
-	r.Alone = len(others) == 0
+	r.Alone = len(others) == 0 && (n.g.broker == nil || n.g.broker.Up()) // else they are not heard
 	leaving, let := 1, n.g.drainer.Rate()
 	var connects, rate float64
 	for i := range others {
@@ -149,7 +156,7 @@ func (g *Gateway) drainHere(o drainOrder) (a drainAnswer, err error) {
 			break
 		}
 		d := g.config().Drain
-		p := drain.Plan{Delay: time.Duration(d.Delay), Over: time.Duration(d.Period), MaxRate: d.MaxRate}
+		p := drain.Plan{Delay: time.Duration(d.Delay), Over: time.Duration(d.Period), MaxRate: d.MaxRate, Force: o.Start.Force}
 		if o.Start.Over != nil {
 			p.Over = *o.Start.Over
 		}

@@ -33,9 +33,10 @@ func (g *Gateway) newFleet(version string, log zerolog.Logger) *fleet.Fleet {
 	f := fleet.New(fleet.Options{
 		Node: g.node, Bus: bus{g}, Log: log,
 		Status: func() fleet.Status {
-			ready, _ := g.readiness()
+			ready, why := g.readiness()
+			g.sayReady(ready, why)
 			return fleet.Status{
-				Node: g.node, Version: version, Started: g.started, Ready: ready, Draining: g.draining.Load(),
+				Node: g.node, Version: version, Started: g.started, Ready: ready, Why: why, Draining: g.draining.Load(),
 				Connections: g.hub.Stats().Connections, MaxConnections: g.most,
 				AcceptRate: acceptRate(&g.config().Engine), Connects: math.Float64frombits(g.connects.Load()), Releasing: g.drainer.Rate(),
 			}
@@ -80,7 +81,8 @@ func handle[Q, A any](f func(Q) (A, error)) fleet.Handler {
 	}
 }
 
-// ask asks all nodes, and calls f with each answer. It returns those that gave none.
+// ask asks all nodes, and calls f with each answer. It returns those that gave
+// none. hub.ErrDown: the broker is down, and this node was asked alone.
 func ask[A any](ctx context.Context, g *Gateway, what string, question any, f func(node string, a A)) (missing []string, err error) {
 	answers, err := g.fleet.Ask(ctx, what, question)
 	if err != nil {
@@ -103,7 +105,10 @@ func ask[A any](ctx context.Context, g *Gateway, what string, question any, f fu
 		missing = append(missing, node)
 	}
 	slices.Sort(missing)
-	return missing, nil
+	if g.broker != nil && !g.broker.Up() {
+		err = hub.ErrDown
+	}
+	return missing, err
 }
 
 // nodes are those of the fleet, for the server API.
@@ -119,6 +124,7 @@ func (g *Gateway) nodes() []api.Node {
 type membersOf struct {
 	Channel string `json:"channel"`
 	Limit   int    `json:"limit"`
+	NoMeta  bool   `json:"no_meta,omitempty"`
 }
 
 type membersAnswer struct {
@@ -139,7 +145,10 @@ func (g *Gateway) members(q membersOf) (a membersAnswer) {
 	for _, c := range list {
 		m := memberAnswer{ID: c.ID}
 		if id := identityOf(c.Conn); id != nil {
-			m.User, m.Meta = id.User, id.Meta
+			m.User = id.User
+			if !q.NoMeta {
+				m.Meta = id.Meta
+			}
 		}
 		a.Members = append(a.Members, m)
 	}
@@ -148,11 +157,11 @@ func (g *Gateway) members(q membersOf) (a membersAnswer) {
 
 // presence is who is subscribed to a channel, on all nodes. Nobody's list is
 // kept: a node that is gone has no members from the moment that it is missed.
-func (g *Gateway) presence(ctx context.Context, channel string, limit int) (p api.Presence, err error) {
+func (g *Gateway) presence(ctx context.Context, channel string, limit int, meta bool) (p api.Presence, err error) {
 	if !presenceOf(g.config().Namespaces, channel) {
 		return p, api.ErrNoPresence
 	}
-	p.Missing, err = ask(ctx, g, askMembers, membersOf{channel, limit}, func(node string, a membersAnswer) {
+	p.Missing, err = ask(ctx, g, askMembers, membersOf{channel, limit, !meta}, func(node string, a membersAnswer) {
 		p.Total += a.Total
 		for _, m := range a.Members {
 			p.Members = append(p.Members, api.Member{Node: node, ID: m.ID, User: m.User, Meta: m.Meta})
@@ -193,28 +202,31 @@ func (g *Gateway) disconnect(d disconnection) (connections int) {
 }
 
 // disconnectOne closes one connection, wherever it is.
-func (g *Gateway) disconnectOne(node string, id hub.ID, code uint16, reason string) bool {
+func (g *Gateway) disconnectOne(node string, id hub.ID, code uint16, reason string) (closed bool, err error) {
 	d := disconnection{Node: node, ID: id, Code: code, Reason: reason}
 	if node == "" || node == g.node {
 		d.Node = g.node
-		return g.disconnect(d) > 0
+		return g.disconnect(d) > 0, nil
 	}
-	return g.cut(askDisconnect, d).Connections > 0
+	c, err := g.cut(askDisconnect, d)
+	if slices.Contains(c.Missing, node) {
+		err = hub.ErrDown
+	}
+	return c.Connections > 0, err
 }
 
 // disconnectUser closes all connections of a user.
-func (g *Gateway) disconnectUser(user string, code uint16, reason string) api.Cut {
+func (g *Gateway) disconnectUser(user string, code uint16, reason string) (api.Cut, error) {
 	return g.cut(askDisconnect, disconnection{User: user, Code: code, Reason: reason})
 }
 
-// cut asks all nodes to close connections.
-func (g *Gateway) cut(what string, question any) (c api.Cut) {
-	missing, err := ask(context.Background(), g, what, question, func(_ string, a api.Cut) { c.Connections += a.Connections })
-	if err != nil {
+// cut asks all nodes to close connections. hub.ErrDown: this one alone could be asked.
+func (g *Gateway) cut(what string, question any) (c api.Cut, err error) {
+	c.Missing, err = ask(context.Background(), g, what, question, func(_ string, a api.Cut) { c.Connections += a.Connections })
+	if err != nil && !errors.Is(err, hub.ErrDown) {
 		g.log.Error().Err(err).Str("what", what).Msg("the fleet could not be asked")
 	}
-	c.Missing = missing
-	return c
+	return c, err
 }
 
 // revoke takes tokens back on all nodes. Nodes that join later are told then.
@@ -224,7 +236,8 @@ func (g *Gateway) revoke(r api.Revocation) (c api.Cut, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = g.cut(askRevoke, dated)
+	c, err = g.cut(askRevoke, dated)
+	c.Pending = err != nil
 	c.Connections += n
 	for _, node := range c.Missing {
 		g.fleet.Missed(node)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"sluice/gateway/broker/enginetest"
 	"sluice/gateway/config"
 )
 
@@ -139,4 +140,25 @@ func TestFleetRebalance(t *testing.T) {
 	mu.Unlock()
 	cancel()
 	wg.Wait()
+}
+
+// A node that does not hear the others since the broker is down is not drained as if it were
+// alone: nobody knows whether they take its clients.
+func TestFleetDrainWithoutBroker(t *testing.T) {
+	ctx := within(t)
+	cfg := fleetConfig()
+	cfg.Broker.Type = config.NATSBroker
+	cfg.Broker.URL = []string{"nats://" + enginetest.FreeAddresses(t, 1)[0]}
+	cfg.Broker.WhenDown = config.LocalWhenDown
+	n := start(t, cfg)
+	c := n.dial(ctx, t, "/?channel=a")
+	n.joined(t, "a", 1)
+	api := "http://" + n.AdminAddress() + "/api"
+	if status, body := post(t, api+"/drain", `{"delay":"0s","over":"0s"}`); status != 409 || !strings.Contains(body, `"no_survivors"`) {
+		t.Errorf("%d %s", status, body)
+	}
+	if n.draining.Load() {
+		t.Error("it is drained")
+	}
+	_ = c.CloseNow()
 }

@@ -5,9 +5,7 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,61 +14,43 @@ import (
 	"github.com/coder/websocket"
 	"github.com/redis/rueidis"
 
+	"sluice/gateway/broker/enginetest"
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 )
 
-// An engine is a broker in a process of its own.
+// engine is a broker that is not inside the nodes.
 type engine struct {
-	name      string
-	address   string
-	arguments []string
-	process   *exec.Cmd
+	*enginetest.Server
+	cluster enginetest.Cluster // of Redis, of which Server is one; nil: it stands alone
 }
 
-// engines are the brokers of these tests, on free ports, not started yet.
+// engines are the brokers of these tests that stand alone, not started yet.
 func engines(t testing.TB) []*engine {
 	t.Helper()
-	ports := freePorts(t, 2)
-	_, nats, _ := net.SplitHostPort(ports[0])
-	_, redis, _ := net.SplitHostPort(ports[1])
-	return []*engine{
-		{name: "nats-server", address: ports[0], arguments: []string{"-a", "127.0.0.1", "-p", nats, "-js", "-sd", t.TempDir()}},
-		{name: "redis-server", address: ports[1], arguments: []string{"--bind", "127.0.0.1", "--port", redis, "--save", "", "--dir", t.TempDir()}},
-	}
+	return []*engine{{Server: enginetest.NATS(t)}, {Server: enginetest.Redis(t)}}
 }
 
-// start starts the process, and waits until it listens.
-func (e *engine) start(t testing.TB) {
-	t.Helper()
-	path, err := exec.LookPath(e.name)
-	if err != nil {
-		t.Fatalf("%v: install it (Debian: %s)", err, e.name)
-	}
-	e.process = exec.Command(path, e.arguments...)
-	if testing.Verbose() {
-		e.process.Stderr = os.Stderr
-	}
-	if err := e.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, e.name, func() bool {
-		c, err := net.Dial("tcp", e.address)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
+// onEach runs a test with each kind of broker, running.
+func onEach(t *testing.T, test func(ctx context.Context, t *testing.T, e *engine)) {
+	e := enginetest.NATS(t)
+	t.Run(e.Name, func(t *testing.T) {
+		e.Start(t)
+		test(within(t), t, &engine{Server: e})
 	})
-	t.Cleanup(func() { e.stop() })
+	onRedis(t, test)
 }
 
-// stop ends the process, as kill -9 does.
-func (e *engine) stop() {
-	if e.process != nil {
-		_ = e.process.Process.Kill()
-		_ = e.process.Wait()
-		e.process = nil
-	}
+func onRedis(t *testing.T, test func(ctx context.Context, t *testing.T, e *engine)) {
+	e := enginetest.Redis(t)
+	t.Run(e.Name, func(t *testing.T) {
+		e.Start(t)
+		test(within(t), t, &engine{Server: e})
+	})
+	t.Run("redis-cluster", func(t *testing.T) {
+		c := enginetest.StartCluster(t)
+		test(within(t), t, &engine{c[0], c})
+	})
 }
 
 // configs are those of n nodes.
@@ -79,10 +59,13 @@ func (e *engine) configs(n int) (all []*config.Config) {
 		cfg := fleetConfig()
 		b := &cfg.Broker
 		b.Node = fmt.Sprint("node-", i)
-		if e.name == "redis-server" {
-			b.Type, b.Address = config.RedisBroker, []string{e.address}
-		} else {
-			b.Type, b.URL = config.NATSBroker, []string{"nats://" + e.address}
+		switch {
+		case e.cluster != nil:
+			b.Type, b.Address, b.RedisCluster = config.RedisBroker, e.cluster.Addresses(), true
+		case e.Name == "redis-server":
+			b.Type, b.Address = config.RedisBroker, []string{e.Address}
+		default:
+			b.Type, b.URL = config.NATSBroker, []string{"nats://" + e.Address}
 		}
 		all = append(all, cfg)
 	}
@@ -91,48 +74,47 @@ func (e *engine) configs(n int) (all []*config.Config) {
 
 // publisher publishes to the engine itself.
 func (e *engine) publisher(ctx context.Context, t testing.TB) straight {
-	if e.name == "nats-server" {
-		return natsPublisher(t, e.address)
+	if e.Name == "nats-server" {
+		return natsPublisher(t, e.Address)
 	}
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.address}, DisableCache: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.Address}, DisableCache: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	return func(channel, text string) error {
+		if e.cluster != nil {
+			return c.Do(ctx, c.B().Spublish().Channel("sluice:c:"+channel).Message("sluice/1\n"+text).Build()).Error()
+		}
 		return c.Do(ctx, c.B().Publish().Channel("sluice:c:"+channel).Message("sluice/1\n"+text).Build()).Error()
 	}
 }
 
 // B1, with brokers that are processes of their own.
 func TestFleetExactlyOnceExternal(t *testing.T) {
-	for _, e := range engines(t) {
-		t.Run(e.name, func(t *testing.T) {
-			ctx := within(t)
-			e.start(t)
-			exactlyOnce(ctx, t, startFleet(ctx, t, e.configs(3)), e.publisher(ctx, t))
-		})
-	}
+	onEach(t, func(ctx context.Context, t *testing.T, e *engine) {
+		exactlyOnce(ctx, t, startFleet(ctx, t, e.configs(3)), e.publisher(ctx, t))
+	})
 }
 
 func TestFleetResumeExternal(t *testing.T) {
-	for _, e := range engines(t) {
-		t.Run(e.name, func(t *testing.T) {
-			ctx := within(t)
-			e.start(t)
-			resume(ctx, t, startFleet(ctx, t, e.configs(3)))
-		})
-	}
+	onEach(t, func(ctx context.Context, t *testing.T, e *engine) {
+		resume(ctx, t, startFleet(ctx, t, e.configs(3)))
+	})
 }
 
 // B2: the broker is gone, and comes back empty. Publishers are told, readiness says so, and
 // afterwards every subscriber that may have missed something has been told.
 func TestFleetBrokerIsGone(t *testing.T) {
 	for _, e := range engines(t) {
-		t.Run(e.name, func(t *testing.T) {
+		t.Run(e.Name, func(t *testing.T) {
 			ctx := within(t)
-			e.start(t)
-			nodes := startFleet(ctx, t, e.configs(2))
+			e.Start(t)
+			configs := e.configs(2)
+			for _, cfg := range configs {
+				cfg.Namespaces[0].Presence = true
+			}
+			nodes := startFleet(ctx, t, configs)
 			plain := nodes[1].dial(ctx, t, "/?channel=plain&positions=true")
 			kept := nodes[1].dial(ctx, t, "/?channel=news&positions=true")
 			old := word(ctx, t, kept, "joined news ")
@@ -141,7 +123,7 @@ func TestFleetBrokerIsGone(t *testing.T) {
 				t.Errorf("a message at %s, joined at %s", got, old)
 			}
 
-			e.stop()
+			e.Kill()
 			for _, n := range nodes {
 				eventually(t, "no readiness", func() bool { ok, why := n.readiness(); return !ok && why == "broker" })
 				if err := n.tryPublish("plain"); err == nil {
@@ -150,9 +132,10 @@ func TestFleetBrokerIsGone(t *testing.T) {
 				if err := n.tryPublish("news"); err == nil {
 					t.Error("a publication on a history was accepted without a broker")
 				}
+				n.cannotAsk(t)
 			}
-			e.arguments = e.empty(t)
-			e.start(t)
+			e.Forget(t)
+			e.Start(t)
 			for _, n := range nodes {
 				eventually(t, "readiness", func() bool { ok, _ := n.readiness(); return ok })
 			}
@@ -167,14 +150,106 @@ func TestFleetBrokerIsGone(t *testing.T) {
 	}
 }
 
+// cannotAsk holds a node without a broker to telling that it cannot ask the others.
+func (n *node) cannotAsk(t testing.TB) {
+	t.Helper()
+	api := "http://" + n.AdminAddress() + "/api/"
+	for _, call := range []string{"presence?channel=news", "presence_stats?channel=news"} {
+		resp, err := web.Get(api + call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 503 {
+			t.Errorf("%s without a broker: %d", call, resp.StatusCode)
+		}
+	}
+	if status, answer := post(t, api+"disconnect", `{"user":"alice"}`); status != 503 || !strings.Contains(answer, "fleet_down") {
+		t.Errorf("disconnect without a broker: %d %s", status, answer)
+	}
+}
+
+// B1: where on_refused is close, a client whose message Redis does not take, or does not
+// answer for, is closed so that it sends it again; what is taken closes nobody.
+func TestFleetRefusedPublisherExternal(t *testing.T) {
+	ctx := within(t)
+	e := engines(t)[1]
+	e.Start(t)
+	cfg := e.configs(1)[0]
+	cfg.Listeners[0].Endpoints[0].OnRefused = config.RefusedClose
+	n := startFleet(ctx, t, []*config.Config{cfg})[0]
+	plain, kept := n.dial(ctx, t, "/?channel=plain"), n.dial(ctx, t, "/?channel=news")
+	hears := n.dial(ctx, t, "/?channel=plain&channel=news")
+	say(ctx, t, kept, "taken")
+	expect(ctx, t, hears, "taken")
+	say(ctx, t, plain, "taken, too")
+	expect(ctx, t, hears, "taken, too")
+	if out, ok := e.CLI(t, "config", "set", "maxmemory", "1"); !ok {
+		t.Fatal(out)
+	}
+	say(ctx, t, kept, "no room")
+	expectClose(ctx, t, kept, websocket.StatusTryAgainLater, "could not be taken")
+	say(ctx, t, plain, "needs none")
+	expect(ctx, t, hears, "needs none")
+	e.Kill()
+	eventually(t, "no readiness", func() bool { ok, _ := n.readiness(); return !ok })
+	say(ctx, t, plain, "nowhere to go")
+	expectClose(ctx, t, plain, websocket.StatusTryAgainLater, "could not be taken")
+}
+
+// B2: Redis comes back without the last of what it had confirmed. Clients who saw that are told of
+// a gap, those who did not go on where they were, and nobody gets a message twice.
+func TestFleetRedisLosesSome(t *testing.T) {
+	ctx := within(t)
+	e := engines(t)[1]
+	e.Start(t)
+	nodes := startFleet(ctx, t, e.configs(2))
+	c := nodes[1].dial(ctx, t, "/?channel=news&positions=true")
+	word(ctx, t, c, "joined news ")
+	saved := nodes[0].posted(t, "news", "saved")
+	expect(ctx, t, c, "message news "+saved+"\nsaved")
+	if out, ok := e.CLI(t, "save"); !ok {
+		t.Fatal(out)
+	}
+	lost := nodes[0].posted(t, "news", "lost")
+	expect(ctx, t, c, "message news "+lost+"\nlost")
+
+	e.Kill()
+	for _, n := range nodes {
+		eventually(t, "no readiness", func() bool { ok, _ := n.readiness(); return !ok })
+	}
+	e.Start(t)
+	for _, n := range nodes {
+		eventually(t, "readiness", func() bool { ok, _ := n.readiness(); return ok })
+	}
+	word(ctx, t, c, "gap news ")
+	again := nodes[0].posted(t, "news", "again")
+	if strings.Split(again, ":")[1] != strings.Split(lost, ":")[1] {
+		t.Fatalf("what was lost was at %s, what came instead is at %s: this test shows nothing", lost, again)
+	}
+	expect(ctx, t, c, "message news "+again+"\nagain")
+	for i, n := range nodes {
+		missed := n.dial(ctx, t, "/?channel=news&since="+url.QueryEscape(saved))
+		expect(ctx, t, missed, "again")
+		told := n.dial(ctx, t, "/?channel=news&positions=true&since="+url.QueryEscape(lost))
+		if got := word(ctx, t, told, "gap news "); got != again {
+			t.Errorf("node %d: a gap at %s, want %s", i, got, again)
+		}
+		_, body := get(t, "http://"+n.AdminAddress()+"/api/history?channel=news&since="+url.QueryEscape(lost))
+		if !strings.Contains(body, `"complete":false`) || strings.Contains(body, `"saved"`) || !strings.Contains(body, `"again"`) {
+			t.Errorf("node %d: the history after what was lost: %s", i, body)
+		}
+	}
+}
+
 // B1: a broker that takes nothing for a while costs bounded memory: publishers are told that it is
 // busy, and what was accepted arrives afterwards, once and in order.
 func TestFleetBrokerIsSlow(t *testing.T) {
 	for _, e := range engines(t) {
-		t.Run(e.name, func(t *testing.T) {
+		t.Run(e.Name, func(t *testing.T) {
 			const most = 4000 // of 10 KB: more than sockets hold
 			ctx := within(t)
-			e.start(t)
+			e.Start(t)
 			configs := e.configs(2)
 			for _, cfg := range configs {
 				cfg.Broker.QueueBytes = 256 << 10
@@ -182,9 +257,7 @@ func TestFleetBrokerIsSlow(t *testing.T) {
 			nodes := startFleet(ctx, t, configs)
 			reader := nodes[1].dial(ctx, t, "/?channel=plain")
 			nodes[1].joined(t, "plain", 1)
-			if err := e.process.Process.Signal(syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			e.Signal(t, syscall.SIGSTOP)
 			accepted, busy := 0, false
 			for accepted < most && !busy {
 				text := fmt.Appendf(nil, "number %d %s", accepted, strings.Repeat("x", 10_000))
@@ -197,9 +270,7 @@ func TestFleetBrokerIsSlow(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := e.process.Process.Signal(syscall.SIGCONT); err != nil {
-				t.Fatal(err)
-			}
+			e.Signal(t, syscall.SIGCONT)
 			if !busy {
 				t.Errorf("%d messages of 10 KB were accepted, with room for 256 KiB", accepted)
 			}
@@ -212,13 +283,6 @@ func TestFleetBrokerIsSlow(t *testing.T) {
 			eventually(t, "room again", func() bool { return nodes[0].tryPublish("plain") == nil })
 		})
 	}
-}
-
-// empty are arguments with which the engine begins with nothing.
-func (e *engine) empty(t testing.TB) []string {
-	list := append([]string(nil), e.arguments...)
-	list[len(list)-1] = t.TempDir()
-	return list
 }
 
 // word reads a message that begins so, and returns the rest of its first line.
@@ -237,10 +301,12 @@ func word(ctx context.Context, t testing.TB, c *websocket.Conn, begins string) s
 
 // A publisher is told how many nodes have subscribers, by Redis too.
 func TestFleetInterestRedis(t *testing.T) {
-	ctx := within(t)
-	e := engines(t)[1]
-	e.start(t)
-	nodes := startFleet(ctx, t, e.configs(3))
+	onRedis(t, func(ctx context.Context, t *testing.T, e *engine) {
+		interestRedis(ctx, t, startFleet(ctx, t, e.configs(3)))
+	})
+}
+
+func interestRedis(ctx context.Context, t *testing.T, nodes []*node) {
 	publish := func(channel string) string {
 		status, body := post(t, "http://"+nodes[2].AdminAddress()+"/api/publish", `{"channel":"`+channel+`","text":"x"}`)
 		if status != 200 {
@@ -264,11 +330,13 @@ func TestFleetInterestRedis(t *testing.T) {
 
 // What clients send is in a stream of Redis, where backends read it.
 func TestFleetForwardRedis(t *testing.T) {
-	ctx := within(t)
-	e := engines(t)[1]
-	e.start(t)
-	nodes := startFleet(ctx, t, forwardingTo(e.configs(2)))
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.address}, DisableCache: true})
+	onRedis(t, func(ctx context.Context, t *testing.T, e *engine) {
+		forwardRedis(ctx, t, e, startFleet(ctx, t, forwardingTo(e.configs(2))))
+	})
+}
+
+func forwardRedis(ctx context.Context, t *testing.T, e *engine, nodes []*node) {
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.Address}, DisableCache: true})
 	if err != nil {
 		t.Fatal(err)
 	}

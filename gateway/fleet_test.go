@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -16,23 +15,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"sluice/gateway/auth"
+	"sluice/gateway/broker/enginetest"
 	"sluice/gateway/config"
 	"sluice/gateway/hub"
 )
-
-// freePorts are free on the loopback, at least when it returns.
-func freePorts(t testing.TB, n int) (addresses []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses
-}
 
 // fleetConfig is a configuration where channels that begin with n have histories.
 // They are long: a server may not hand over all that it has stored (nats-server
@@ -47,7 +33,7 @@ func fleetConfig() *config.Config {
 // cluster; the first one also listens for NATS clients.
 func embeddedFleet(t testing.TB, n int) (all []*config.Config) {
 	t.Helper()
-	routes := freePorts(t, n)
+	routes := enginetest.FreeAddresses(t, n)
 	for i := range n {
 		cfg := fleetConfig()
 		cfg.Broker.Type, cfg.Broker.Embedded = config.NATSBroker, true
@@ -56,7 +42,7 @@ func embeddedFleet(t testing.TB, n int) (all []*config.Config) {
 		cfg.Broker.StoreDir = t.TempDir()
 		all = append(all, cfg)
 	}
-	all[0].Broker.ClientListen = freePorts(t, 1)[0]
+	all[0].Broker.ClientListen = enginetest.FreeAddresses(t, 1)[0]
 	return all
 }
 
@@ -68,6 +54,15 @@ func startFleet(ctx context.Context, t testing.TB, configs []*config.Config) (no
 	}
 	meet(ctx, t, nodes)
 	for _, n := range nodes {
+		eventually(t, "word that the others are ready", func() bool {
+			ready := 0
+			for _, o := range n.fleet.Others() {
+				if o.Ready {
+					ready++
+				}
+			}
+			return ready == len(nodes)-1
+		})
 		eventually(t, "histories: servers that begin elect a leader first", func() bool {
 			return n.tryPublish("n-ready") == nil
 		})
@@ -350,11 +345,15 @@ func TestFleetIsOne(t *testing.T) {
 
 // What a node answers may be larger than a message of the broker: it comes in parts.
 func TestFleetLargeAnswers(t *testing.T) {
+	size := 1 << 20
+	if raceEnabled {
+		size = 128 << 10 // a node may take fleet.Patience, and the race detector makes JSON ten times as slow
+	}
 	ctx := within(t)
 	var nodes []*node
 	for _, cfg := range embeddedFleet(t, 2) {
 		g := build(t, cfg)
-		g.fleet.Handle("large", func(json.RawMessage) (any, error) { return strings.Repeat(`"`, 1<<20), nil })
+		g.fleet.Handle("large", func(json.RawMessage) (any, error) { return strings.Repeat(`"`, size), nil })
 		n := run(g)
 		t.Cleanup(func() {
 			n.drain()
@@ -364,15 +363,59 @@ func TestFleetLargeAnswers(t *testing.T) {
 		})
 		nodes = append(nodes, n)
 	}
-	eventually(t, "two nodes", func() bool { return len(nodes[0].fleet.Nodes()) == 2 })
+	for _, n := range nodes { // each: who is heard may not hear yet
+		eventually(t, "two nodes", func() bool { return len(n.fleet.Nodes()) == 2 })
+	}
 	a, err := nodes[0].fleet.Ask(ctx, "large", nil)
 	if err != nil || len(a.ByNode) != 2 || a.Missing != nil {
 		t.Fatalf("%d answers, %v missing, %v", len(a.ByNode), a.Missing, err)
 	}
 	for node, raw := range a.ByNode {
-		if len(raw) != 2<<20+2 {
+		if len(raw) != 2*size+2 {
 			t.Errorf("%s answers with %d bytes", node, len(raw))
 		}
+	}
+}
+
+// member is a connection without a socket.
+type member struct {
+	hub.Subscriber
+	id *auth.Identity
+}
+
+func (*member) Send([]byte)                {}
+func (*member) Finish()                    {}
+func (*member) Abort()                     {}
+func (*member) RemoteAddr() string         { return "" }
+func (m *member) Identity() *auth.Identity { return m.id }
+
+// The members of a large channel are counted on all nodes, whatever their tokens say of them
+// beside the name: all that together would be more than a node answers.
+func TestFleetPresenceStats(t *testing.T) {
+	const many = 20_000
+	ctx := within(t)
+	configs := embeddedFleet(t, 2)
+	for _, cfg := range configs {
+		cfg.Namespaces[len(cfg.Namespaces)-1].Presence = true
+	}
+	nodes := startFleet(ctx, t, configs)
+	meta := []byte(`{"about":"` + strings.Repeat("x", 1000) + `"}`)
+	for i := range many {
+		m := &member{id: &auth.Identity{User: fmt.Sprint("user-", i/2), Meta: meta}}
+		nodes[1].hub.Attach(&m.Subscriber, m, 0)
+		if err := nodes[1].hub.Subscribe(&m.Subscriber, []hub.Join{{Channel: "arena"}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Detach)
+	}
+	nodes[1].joined(t, "arena", many)
+	status, body := get(t, "http://"+nodes[0].AdminAddress()+"/api/presence_stats?channel=arena")
+	if want := fmt.Sprintf(`{"result":{"channel":"arena","connections":%d,"users":%d,"truncated":false}}`+"\n", many, many/2); body != want {
+		t.Errorf("%d %s", status, body)
+	}
+	status, body = get(t, "http://"+nodes[0].AdminAddress()+"/api/presence?channel=arena&limit=2")
+	if strings.Count(body, string(meta)) != 2 {
+		t.Errorf("%d %.200s", status, body)
 	}
 }
 

@@ -58,7 +58,8 @@ type Gateway struct {
 
 	connects atomic.Uint64 // a float64: new connections in the last second
 	full     atomic.Bool   // the guard lets nobody in
-	ready    atomic.Bool
+	ready    atomic.Bool   // it listens
+	wasReady atomic.Bool   // see sayReady
 	draining atomic.Bool
 	ending   atomic.Bool // it drains because the process is about to end
 	stopOnce sync.Once
@@ -178,6 +179,7 @@ func (g *Gateway) endpoint(c *config.Endpoint, dialects *session.Dialects) (*edg
 			Subprotocols: c.Subprotocols,
 			Publish:      c.Publish,
 			EchoSelf:     c.EchoSelf,
+			MustTake:     c.OnRefused == config.RefusedClose,
 			Channels:     c.Channels,
 			Allow:        c.AllowChannels,
 			Stats:        c.Stats,
@@ -236,7 +238,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { apiErr <- g.api.Serve(g.adminLn) })
 	}
 	g.ready.Store(true)
-	g.log.Info().Strs("listen", g.Addresses()).Str("admin", g.AdminAddress()).Msg("ready")
+	listening := g.log.Info().Strs("listen", g.Addresses()).Str("admin", g.AdminAddress()).Str("node", g.node)
+	if ready, why := g.readiness(); ready {
+		g.wasReady.Store(true)
+		listening.Msg("ready")
+	} else {
+		listening.Str("why", why).Msg("listening, and not ready yet")
+	}
 
 	select {
 	case <-ctx.Done():

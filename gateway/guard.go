@@ -15,8 +15,8 @@ import (
 )
 
 // memoryGuard keeps a node within the Go runtime's memory limit by giving up
-// what costs least first: new connections, then the longest queues, then the
-// newest connections.
+// what costs least first: new connections, then the longest queues and the
+// largest histories, then the newest connections.
 //
 // It looks once a second, and ten times when more than half is in use. Under a memory limit
 // the heap may come close to it and be mostly garbage, so it judges by what the
@@ -43,7 +43,8 @@ type memoryGuard struct {
 type relief interface {
 	setFull(full bool)
 	setBusy(busy bool)
-	shedQueues(bytes int64) (closed int)
+	shedQueues(bytes int64) (closed int, freed int64)
+	shedHistories(bytes int64) (freed int64)
 	shedNewest(share float64) (closed int)
 }
 
@@ -121,9 +122,15 @@ func (m *memoryGuard) look(shares config.Guard) (next time.Duration) {
 	}
 	m.pause = guardSettle
 	if at := steps[metrics.GuardShedQueues]; at > 0 {
-		over := used - at + guardSlack
-		if n := m.node.shedQueues(int64(math.Round(over * float64(now.limit)))); n > 0 {
+		over := int64(math.Round((used - at + guardSlack) * float64(now.limit)))
+		n, freed := m.node.shedQueues(over)
+		if n > 0 {
 			m.log.Warn().Str("step", metrics.GuardShedQueues.String()).Int("closed", n).Float64("used", used).Msg("memory is short: closed slow clients")
+		}
+		if freed < over {
+			if freed = m.node.shedHistories(over - freed); freed > 0 {
+				m.log.Warn().Str("step", metrics.GuardShedQueues.String()).Int64("bytes", freed).Float64("used", used).Msg("memory is short: let go of histories")
+			}
 		}
 	}
 	if step > int(metrics.GuardShedNewest) {
@@ -230,10 +237,9 @@ func (p parts) setFull(full bool) {
 
 func (p parts) setBusy(busy bool) { p.g.hub.SetBusy(busy) }
 
-func (p parts) shedQueues(bytes int64) int {
-	closed, _ := p.g.hub.ShedQueues(bytes)
-	return closed
-}
+func (p parts) shedQueues(bytes int64) (closed int, freed int64) { return p.g.hub.ShedQueues(bytes) }
+
+func (p parts) shedHistories(bytes int64) (freed int64) { return p.g.hub.ShedHistories(bytes) }
 
 // shedNewest closes a share of the connections, and one at least.
 func (p parts) shedNewest(share float64) int {

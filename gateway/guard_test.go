@@ -17,8 +17,9 @@ import (
 // A fakeNode is a guard's node whose memory a test sets.
 type fakeNode struct {
 	memory
-	garbage uint64 // in held; a collection frees it
-	did     []string
+	garbage   uint64 // in held; a collection frees it
+	histories int64  // of what is to be shed, what is not in queues
+	did       []string
 }
 
 func (f *fakeNode) setFull(full bool) { f.note(full, "full") }
@@ -30,9 +31,14 @@ func (f *fakeNode) note(on bool, what string) {
 	}
 }
 
-func (f *fakeNode) shedQueues(bytes int64) int {
+func (f *fakeNode) shedQueues(bytes int64) (int, int64) {
 	f.did = append(f.did, fmt.Sprint("queues ", bytes))
-	return 1
+	return 1, bytes - f.histories
+}
+
+func (f *fakeNode) shedHistories(bytes int64) int64 {
+	f.did = append(f.did, fmt.Sprint("histories ", bytes))
+	return bytes
 }
 
 func (f *fakeNode) shedNewest(share float64) int {
@@ -97,6 +103,19 @@ func TestL7Steps(t *testing.T) {
 	}
 	if n := bytes.Count(log.Bytes(), []byte(`"message":"memory guard"`)); n != 6 {
 		t.Errorf("%d changes were logged, want 6:\n%s", n, log)
+	}
+}
+
+// L7: what is not in queues is in histories: those go then, and nobody is closed for them.
+func TestL7Histories(t *testing.T) {
+	f := &fakeNode{memory: memory{limit: 1000, alive: 930}, histories: 25}
+	m, _, log := f.guard()
+	m.look(config.Guard{StopAccepting: 0.85, ShedQueues: 0.92, ShedNewest: 0.97})
+	if d := cmp.Diff([]string{"collect", "full", "busy", "queues 60", "histories 25"}, f.did); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if !bytes.Contains(log.Bytes(), []byte(`"message":"memory is short: let go of histories"`)) {
+		t.Errorf("the log does not say so:\n%s", log)
 	}
 }
 

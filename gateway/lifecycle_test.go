@@ -151,7 +151,7 @@ func TestNewFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	spare, err := net.Listen("tcp", "127.0.0.1:0")
+	spare, err := net.Listen("tcp", "127.0.0.9:0") // whose ports nobody else takes meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}

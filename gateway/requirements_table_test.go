@@ -43,7 +43,7 @@ func requirements() []requirement {
 		{"L4", "without descriptors the acceptor sheds and waits, and does not spin", nil, ""},
 		{"L5", "what waits for a slow client is bounded in bytes, messages and age; its channel's policy decides", []string{"limits.write_queue", "limits.outbox_frames", "limits.outbox_bytes", "limits.outbox_age"}, ""},
 		{"L6", "a message is in memory once, however many wait for it", nil, ""},
-		{"L7", "near the memory limit a node refuses connections, then sheds queues, then the newest connections", []string{"guard.socket_queues", "guard.stop_accepting", "guard.shed_queues", "guard.shed_newest"}, ""},
+		{"L7", "near the memory limit a node refuses connections, then sheds queues and histories, then the newest connections", []string{"guard.socket_queues", "guard.stop_accepting", "guard.shed_queues", "guard.shed_newest"}, ""},
 		{"L8", "subscriptions of a connection, a user and the node are bounded; nothing is left of those that ended", []string{"limits.subscriptions_per_connection", "limits.subscriptions_per_user", "limits.subscriptions"}, ""},
 		{"L9", "a channel's name has one spelling, of a closed alphabet", []string{"limits.channel_name_bytes"}, "16 segments"},
 		{"L10", "JSON that two readers could understand in two ways is refused: keys given twice, numbers as text, unknown keys, depth", nil, ""},
@@ -90,7 +90,7 @@ func requirements() []requirement {
 
 		{"B1", "what is on its way to the broker is bounded: above it publishers are told so; what arrives does once, in order", []string{"broker.queue_bytes"}, ""},
 		{"B2", "a link that was lost comes back at random times; who may have missed something is told", []string{"broker.when_down"}, ""},
-		{"B4", "a broker's certificate is verified, its secrets come from files, and nobody joins a fleet from elsewhere without one", nil, ""},
+		{"B4", "a broker's certificate is verified, its secrets come from files, nobody joins a fleet from elsewhere without one, and what comes from it is held to limits.message_size", nil, ""},
 
 		{"D1", "a node that goes lets its clients go over a period, and ends with 0; who comes back elsewhere has missed nothing", []string{"drain.period", "drain.timeout"}, ""},
 		{"D2", "what was acknowledged is kept when a node is killed", nil, ""},

@@ -43,9 +43,7 @@ func namespaces(list []config.Namespace) func(channel string) hub.Namespace {
 	for i := range list {
 		ns := &list[i]
 		all[i] = hub.Namespace{SlowConsumer: slowConsumer(ns.SlowConsumer), MaxSubscribers: ns.MaxSubscribers}
-		if ns.History.Size > 0 {
-			all[i].History = &hub.History{Class: class(ns.Match), Size: ns.History.Size, TTL: time.Duration(ns.History.TTL)}
-		}
+		all[i].History = history(ns)
 	}
 	return func(channel string) hub.Namespace {
 		for i := range list {
@@ -55,6 +53,14 @@ func namespaces(list []config.Namespace) func(channel string) hub.Namespace {
 		}
 		return hub.Namespace{}
 	}
+}
+
+// history is what is kept of the channels of a namespace; nil: nothing.
+func history(ns *config.Namespace) *hub.History {
+	if ns.History.Size == 0 {
+		return nil
+	}
+	return &hub.History{Class: class(ns.Match), Size: ns.History.Size, TTL: time.Duration(ns.History.TTL)}
 }
 
 // presenceOf says whether a channel shows who is subscribed to it.

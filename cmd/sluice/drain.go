@@ -21,7 +21,7 @@ type drainCmd struct {
 	Over    *time.Duration `placeholder:"10m" help:"The time over which connections are closed, evenly. Default: drain.period."`
 	MaxRate *perSecond     `placeholder:"2000/s" help:"Connections closed a second, at most; 0: no limit. Default: drain.max_rate."`
 	Delay   *time.Duration `placeholder:"5s" help:"From readiness off to the first close: what load balancers need to notice. Default: drain.delay."`
-	Force   bool           `help:"Also when no other node takes connections."`
+	Force   bool           `help:"Go on when no other node takes connections; without, the drain is refused, or waits."`
 	NoWait  bool           `help:"Return when the drain has begun."`
 	Status  bool           `xor:"what" help:"Say how far the drain is, and change nothing."`
 	Abort   bool           `xor:"what" help:"Have the node take clients again."`
@@ -72,14 +72,27 @@ var limits = map[string]string{
 func (d drainState) String() string {
 	switch d.State {
 	case "none":
-		return fmt.Sprintf("%s is not drained; it has %d connections", d.Node, d.Connections)
+		return fmt.Sprintf("%s takes connections, and has %d: there is no drain", d.Node, d.Connections)
 	case "delayed":
 		return fmt.Sprintf("%s is not ready any more, and has %d connections", d.Node, d.Connections)
 	case "drained":
 		return fmt.Sprintf("%s is drained: of %d connections none is left", d.Node, d.Total)
 	default:
-		return fmt.Sprintf("%s has %d of %d connections, %d/s leave%s", d.Node, d.Connections, d.Total, d.Rate, limits[d.Limit])
+		return fmt.Sprintf("%s has %d of %d connections, %d/s leave%s%s", d.Node, d.Connections, d.Total, d.Rate, limits[d.Limit], d.left())
 	}
+}
+
+// left says how long the rest takes at the present rate, and whether that is longer than planned.
+func (d drainState) left() string {
+	if d.Rate == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; about %v to go", (time.Duration(d.Open) * time.Second / time.Duration(d.Rate)).Round(time.Second))
+	over, _ := time.ParseDuration(d.Over)
+	if d.Limit == "max_rate" && over > 0 {
+		text += fmt.Sprintf(", %v is not enough at %d/s", over, d.MaxRate)
+	}
+	return text
 }
 
 // Run is the command.
@@ -138,6 +151,17 @@ const (
 	drainLine = 5 * time.Second
 )
 
+// again are the flags that another call needs to mean the same node.
+func (c drainCmd) again() (flags string) {
+	if c.API != defaultAPI {
+		flags += " --api " + c.shown()
+	}
+	if c.Node != "" {
+		flags += " --node " + c.Node
+	}
+	return flags
+}
+
 // watch shows how far the drain is until nobody is left.
 func (c drainCmd) watch(path string, around *surroundings, d *drainState) error {
 	interrupted := make(chan os.Signal, 1)
@@ -150,7 +174,7 @@ func (c drainCmd) watch(path string, around *surroundings, d *drainState) error 
 		select {
 		case <-interrupted:
 			shown.end()
-			fmt.Fprintln(around.stderr, "the drain goes on; sluice drain --status says how far it is, --abort ends it")
+			fmt.Fprintf(around.stderr, "the drain goes on; sluice drain%s --status says how far it is, --abort ends it\n", c.again())
 			return errQuiet
 		case <-time.After(drainLook):
 		}

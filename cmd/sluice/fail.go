@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/rs/zerolog"
+
 	"sluice/gateway/config"
 )
 
@@ -51,6 +53,19 @@ func fail(w io.Writer, err error) int {
 		fmt.Fprintf(w, "hint: %s\n", h)
 	}
 	return exitFailed
+}
+
+// logFailure puts what ends a node into its log, for a pipeline that reads nothing
+// else. A log for people has it from fail, which says it beside.
+func logFailure(log zerolog.Logger, format config.LogFormat, err error) {
+	if format == config.Console {
+		return
+	}
+	e := log.Error().Err(err)
+	if h := hint(err); h != "" {
+		e = e.Str("hint", h)
+	}
+	e.Msg("ended by an error")
 }
 
 // hint says what an operator can do about an error, or nothing.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 //	get URL               GET until it answers; the status and body become stdout
 //	await FILE REGEXP     wait until the file matches
 //	signal TERM|INT|HUP   send a signal to the commands in the background
+//
+// $CONFIGS is the directory configs/ of the repository.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -38,7 +41,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			// Under -race every process would linger for a second before it exits.
 			e.Setenv("GORACE", "atexit_sleep_ms=10")
-			return nil
+			configs, err := filepath.Abs("../../configs")
+			e.Setenv("CONFIGS", configs)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": freeport,

@@ -24,6 +24,7 @@ type nodeRow struct {
 	Version        string    `json:"version"`
 	Started        time.Time `json:"started"`
 	Ready          bool      `json:"ready"`
+	Why            string    `json:"why,omitempty"`
 	Draining       bool      `json:"draining"`
 	Connections    int       `json:"connections"`
 	MaxConnections int       `json:"max_connections"`
@@ -38,6 +39,8 @@ func (n nodeRow) state() string {
 		return "draining"
 	case n.Ready:
 		return "ready"
+	case n.Why != "":
+		return "not ready: " + n.Why
 	default:
 		return "not ready"
 	}
@@ -69,7 +72,9 @@ func (c nodesCmd) Run(around *surroundings) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%v\t%s\n", n.Node, n.state(), n.Connections, more, time.Since(n.Started).Round(time.Second), n.Version)
 		connections += n.Connections
-		room += max(0, n.MaxConnections-n.Connections)
+		if n.Ready {
+			room += max(0, n.MaxConnections-n.Connections)
+		}
 	}
 	if len(nodes) > 1 {
 		fmt.Fprintf(w, "%d nodes\t\t%d\t%d\t\t\n", len(nodes), connections, room)

@@ -20,6 +20,10 @@ import (
 // ends without it.
 const stopGrace = time.Second
 
+// sameSignal is how long after the first signal others count as the same one: a
+// supervisor tells a process and its group, a shell its wrapper and the process.
+const sameSignal = 100 * time.Millisecond
+
 // errSecondSignal ends serve with exit code 1: connections were cut.
 var errSecondSignal = errors.New("ended at once by a second signal")
 
@@ -58,12 +62,13 @@ func (s serveCmd) Run(around *surroundings) error {
 
 	g, err := gateway.New(cfg, gateway.Options{Log: base, Version: v})
 	if err != nil {
+		logFailure(log, cfg.Log.Format, err)
 		return err
 	}
 	if s.File == "" {
 		greet(log, g)
 	}
-	n := node{gateway: g, log: log, signals: signals, load: func() (*config.Config, config.Problems) { return s.load(around) }}
+	n := node{gateway: g, log: log, format: cfg.Log.Format, signals: signals, load: func() (*config.Config, config.Problems) { return s.load(around) }}
 	return n.run()
 }
 
@@ -88,10 +93,18 @@ func browse(address string) string {
 	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
+// served is what a node needs of its gateway.
+type served interface {
+	Run(ctx context.Context) error
+	Stop() error
+	Reload(next *config.Config) (changed, restart []string)
+}
+
 // A node is a gateway and the signals that it obeys.
 type node struct {
-	gateway *gateway.Gateway
+	gateway served
 	log     zerolog.Logger
+	format  config.LogFormat
 	signals <-chan os.Signal
 	load    func() (*config.Config, config.Problems)
 }
@@ -103,9 +116,13 @@ func (n node) run() error {
 	done := make(chan error, 1)
 	go func() { done <- n.gateway.Run(ctx) }()
 
+	var first time.Time // signal to end
 	for {
 		select {
 		case err := <-done:
+			if err != nil {
+				logFailure(n.log, n.format, err)
+			}
 			n.log.Info().Msg("stopped")
 			return err
 		case s := <-n.signals:
@@ -114,7 +131,10 @@ func (n node) run() error {
 				n.reload()
 			case ctx.Err() == nil:
 				n.log.Info().Str("signal", s.String()).Msg("draining: a second signal ends at once")
+				first = time.Now()
 				drain()
+			case time.Since(first) < sameSignal:
+				n.log.Info().Str("signal", s.String()).Stringer("within", sameSignal).Msg("the same signal again: the drain goes on")
 			default:
 				n.log.Warn().Str("signal", s.String()).Msg("ending at once")
 				n.stop(done)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -17,6 +18,18 @@ import (
 type server struct {
 	API     string `name:"api" default:"http://127.0.0.1:8081" env:"SLUICE_API" placeholder:"URL" help:"The node's server API (admin.address)."`
 	KeyFile string `name:"api-key-file" placeholder:"FILE" help:"File with its key, if it has one; or the key in $$SLUICE_API_KEY."`
+}
+
+// defaultAPI is what --api is without.
+const defaultAPI = "http://127.0.0.1:8081"
+
+// shown is --api without the password that it may have.
+func (s server) shown() string {
+	u, err := url.Parse(s.API)
+	if err != nil || u.User == nil {
+		return s.API
+	}
+	return u.Redacted()
 }
 
 // callTimeout bounds a call. A node waits up to 2 s for the others.
@@ -34,7 +47,15 @@ func (s server) call(method, path string, body any, environ []string, result any
 		}
 		content = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.API, "/")+path, content)
+	base := strings.TrimRight(s.API, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	u, err := url.Parse(base + path)
+	if err != nil { // which repeats the URL, that may have a password
+		return usageError{errors.New("--api is not a URL such as " + defaultAPI)}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), content)
 	if err != nil {
 		return usageError{err}
 	}
@@ -66,7 +87,7 @@ func (s server) call(method, path string, body any, environ []string, result any
 	if resp.StatusCode != http.StatusOK {
 		var a struct{ Error struct{ Message string } }
 		if json.Unmarshal(text, &a) != nil || a.Error.Message == "" {
-			return fmt.Errorf("%s answers %s: is it the server API of a node?", s.API, resp.Status)
+			return fmt.Errorf("%s answers %s: is it the server API of a node?", s.shown(), resp.Status)
 		}
 		return errors.New(a.Error.Message)
 	}

@@ -38,17 +38,19 @@ type Hub interface {
 type Options struct {
 	Hub Hub
 	// Disconnect closes a connection with a close code and a reason of at most
-	// 123 bytes of UTF-8; false: there is no such connection.
-	// Empty node: this one.
-	Disconnect func(node string, id hub.ID, code uint16, reason string) bool
+	// 123 bytes of UTF-8; not closed: there is no such connection. Empty node: this
+	// one. hub.ErrDown: another one cannot be asked.
+	Disconnect func(node string, id hub.ID, code uint16, reason string) (closed bool, err error)
 	// DisconnectUser closes all connections of a user likewise, on all nodes.
-	DisconnectUser func(user string, code uint16, reason string) Cut
+	// hub.ErrDown: this one alone could be asked.
+	DisconnectUser func(user string, code uint16, reason string) (Cut, error)
 	// Revoke closes the connections whose tokens fall under r, on all nodes, and has
 	// those tokens refused from then on.
 	Revoke func(r Revocation) (Cut, error)
-	// Presence lists at most limit subscribers of a channel, on all nodes.
-	// ErrNoPresence: the channel's namespace does not show them.
-	Presence func(ctx context.Context, channel string, limit int) (Presence, error)
+	// Presence lists at most limit subscribers of a channel, on all nodes, with or
+	// without their Meta. ErrNoPresence: the channel's namespace does not show them.
+	// hub.ErrDown: the other nodes cannot be asked.
+	Presence func(ctx context.Context, channel string, limit int, meta bool) (Presence, error)
 	// Nodes are those of the fleet, this one included. Nil: it is alone, and /api/info shows none.
 	Nodes func() []Node
 	// History returns at most limit publications of a channel after a position, and
@@ -85,6 +87,8 @@ type Options struct {
 	Version string
 	Node    string
 	Started time.Time
+	// MaxConnections is how many this node may have.
+	MaxConnections int
 }
 
 func (o *Options) validate() error {

@@ -32,7 +32,7 @@ type DrainPlan struct {
 	Delay   *time.Duration `json:"delay,omitempty"`
 	Over    *time.Duration `json:"over,omitempty"`
 	MaxRate *int           `json:"max_rate,omitempty"`
-	// Force: also when no other node takes connections.
+	// Force: go on when no other node takes connections.
 	Force bool `json:"force,omitempty"`
 }
 
@@ -99,9 +99,9 @@ func (s *Server) drainAnswer(node string, d Drain, err error) (any, *problem) {
 	case err == nil:
 		return d, nil
 	case errors.Is(err, ErrUnknownNode):
-		return nil, fail(unknownNode, "there is no node %s in the fleet, or it does not answer; /api/info lists those that there are", quoted(node))
+		return nil, fail(unknownNode, "there is no node %s in the fleet, or it does not answer; /api/info (sluice nodes) lists those that there are", quoted(node))
 	case errors.Is(err, ErrNoSurvivors):
-		return nil, fail(noSurvivors, `no other node takes connections, so the clients would have nowhere to go; {"force": true} drains all the same`)
+		return nil, fail(noSurvivors, `no other node takes connections, so the clients would have nowhere to go; "force": true (sluice drain --force) drains all the same`)
 	case errors.Is(err, ErrEnding):
 		return nil, fail(stopping, "the node is shutting down, with a drain of its own")
 	default:

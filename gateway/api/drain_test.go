@@ -49,7 +49,7 @@ func TestDrainCalls(t *testing.T) {
 		{"POST", "/api/drain", `{}`, 200, `{"result":{"node":"","state":"closing","connections":0,"over":"false"}}`},
 		{"POST", "/api/drain", `{"node":"b","delay":"5s","over":"1m30s","max_rate":2000,"force":true}`, 200, `{"result":{"node":"b","state":"closing","connections":0,"open":5,"over":"1m30s","max_rate":2000}}`},
 		{"POST", "/api/drain", `{"force":true}`, 200, `{"result":{"node":"","state":"closing","connections":0,"over":"true"}}`},
-		{"POST", "/api/drain", `{"node":"x"}`, 404, `{"error":{"code":"unknown_node","message":"there is no node \"x\" in the fleet, or it does not answer; /api/info lists those that there are"}}`},
+		{"POST", "/api/drain", `{"node":"x"}`, 404, `{"error":{"code":"unknown_node","message":"there is no node \"x\" in the fleet, or it does not answer; /api/info (sluice nodes) lists those that there are"}}`},
 		{"POST", "/api/drain", `{"over":"600"}`, 400, `{"error":{"code":"invalid_request","message":"\"over\" must be a time such as \"30s\" or \"10m\", at most 24h"}}`},
 		{"POST", "/api/drain", `{"over":"25h"}`, 400, `{"error":{"code":"invalid_request","message":"\"over\" must be a time such as \"30s\" or \"10m\", at most 24h"}}`},
 		{"POST", "/api/drain", `{"delay":"-1s"}`, 400, `{"error":{"code":"invalid_request","message":"\"delay\" must be a time such as \"30s\" or \"10m\", at most 24h"}}`},
@@ -57,7 +57,7 @@ func TestDrainCalls(t *testing.T) {
 		{"POST", "/api/drain", `{"max_rate":1000001}`, 400, `{"error":{"code":"invalid_request","message":"\"max_rate\" must be from 0 (no limit) to 1000000 connections a second"}}`},
 		{"POST", "/api/drain", `{"force":1}`, 400, `{"error":{"code":"invalid_request","message":"\"force\" must be true or false"}}`},
 		{"GET", "/api/drain?node=b", "", 200, `{"result":{"node":"b","state":"closing","connections":0}}`},
-		{"GET", "/api/drain?node=x", "", 404, `{"error":{"code":"unknown_node","message":"there is no node \"x\" in the fleet, or it does not answer; /api/info lists those that there are"}}`},
+		{"GET", "/api/drain?node=x", "", 404, `{"error":{"code":"unknown_node","message":"there is no node \"x\" in the fleet, or it does not answer; /api/info (sluice nodes) lists those that there are"}}`},
 		{"DELETE", "/api/drain?node=b", "", 200, `{"result":{"node":"b","state":"none","connections":0}}`},
 		{"DELETE", "/api/drain?channel=b", "", 400, `{"error":{"code":"invalid_request","message":"the query has the unknown parameter \"channel\""}}`},
 	} {

@@ -37,10 +37,11 @@ func (fakeConn) RemoteAddr() string { return "192.0.2.7:4711" }
 // fakeHub has channels a, b and c with 1, 2 and 3 subscribers, and 2 connections.
 type fakeHub struct {
 	// Static after construction.
-	fail  error // of Publish
-	panic bool
-	late  bool  // Publish confirms nothing: the test does
-	lost  error // what the confirmation says
+	fail    error // of Publish
+	panic   bool
+	late    bool  // Publish confirms nothing: the test does
+	lost    error // what the confirmation says
+	unheard error // of Disconnect
 
 	// Guarded by mu.
 	mu        sync.Mutex
@@ -107,7 +108,7 @@ func (h *fakeHub) Stats() hub.Stats {
 }
 
 // presence is that of channel k: two connections of alice, and one of nobody; one more is not listed.
-func (h *fakeHub) presence(_ context.Context, channel string, limit int) (Presence, error) {
+func (h *fakeHub) presence(_ context.Context, channel string, limit int, meta bool) (Presence, error) {
 	switch {
 	case h.panic:
 		panic("injected")
@@ -116,7 +117,10 @@ func (h *fakeHub) presence(_ context.Context, channel string, limit int) (Presen
 	case channel != "k":
 		return Presence{}, ErrNoPresence
 	}
-	list := []Member{{"a", 1, "alice", []byte(`{"plan":"pro"}`)}, {"b", 1, "alice", nil}, {"b", 2, "", nil}}
+	list := []Member{{"a", 1, "alice", nil}, {"b", 1, "alice", nil}, {"b", 2, "", nil}}
+	if meta {
+		list[0].Meta = []byte(`{"plan":"pro"}`)
+	}
 	return Presence{list[:min(limit, len(list))], 4, []string{"c"}}, nil
 }
 
@@ -146,21 +150,21 @@ func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, li
 	return p, nil
 }
 
-func (h *fakeHub) disconnect(node string, id hub.ID, code uint16, reason string) bool {
+func (h *fakeHub) disconnect(node string, id hub.ID, code uint16, reason string) (bool, error) {
 	if h.panic {
 		panic("injected")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = append(h.closed, farewell{node, id, "", code, reason})
-	return id == 0xab
+	return id == 0xab, h.unheard
 }
 
-func (h *fakeHub) disconnectUser(user string, code uint16, reason string) Cut {
+func (h *fakeHub) disconnectUser(user string, code uint16, reason string) (Cut, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = append(h.closed, farewell{"", 0, user, code, reason})
-	return Cut{Connections: len(user)}
+	return Cut{Connections: len(user)}, h.unheard
 }
 
 func (h *fakeHub) revoke(r Revocation) (Cut, error) {

@@ -101,21 +101,23 @@ func (s *Server) connections(r *http.Request) (any, *problem) {
 }
 
 type nodeView struct {
-	Node        string    `json:"node"`
-	Version     string    `json:"version"`
-	GoVersion   string    `json:"go_version"`
-	Started     time.Time `json:"started"`
-	Uptime      float64   `json:"uptime_seconds"`
-	Ready       bool      `json:"ready"`
-	Draining    bool      `json:"draining"`
-	Connections int       `json:"connections"`
-	Channels    int       `json:"channels"`
-	Shards      int       `json:"shards"`
-	Inbox       int       `json:"inbox_publications"`
-	QueuedBytes int64     `json:"queued_bytes"`
-	MessageSize int       `json:"message_size"`
-	Goroutines  int       `json:"goroutines"`
-	RSSAnon     uint64    `json:"rss_anon_bytes"`
+	Node           string    `json:"node"`
+	Version        string    `json:"version"`
+	GoVersion      string    `json:"go_version"`
+	Started        time.Time `json:"started"`
+	Uptime         float64   `json:"uptime_seconds"`
+	Ready          bool      `json:"ready"`
+	Why            string    `json:"why,omitempty"`
+	Draining       bool      `json:"draining"`
+	Connections    int       `json:"connections"`
+	MaxConnections int       `json:"max_connections"`
+	Channels       int       `json:"channels"`
+	Shards         int       `json:"shards"`
+	Inbox          int       `json:"inbox_publications"`
+	QueuedBytes    int64     `json:"queued_bytes"`
+	MessageSize    int       `json:"message_size"`
+	Goroutines     int       `json:"goroutines"`
+	RSSAnon        uint64    `json:"rss_anon_bytes"`
 
 	// Nodes of the fleet; absent on a node alone.
 	Nodes []Node `json:"nodes,omitempty"`
@@ -127,6 +129,7 @@ type Node struct {
 	Version        string    `json:"version"`
 	Started        time.Time `json:"started"`
 	Ready          bool      `json:"ready"`
+	Why            string    `json:"why,omitempty"`
 	Draining       bool      `json:"draining"`
 	Connections    int       `json:"connections"`
 	MaxConnections int       `json:"max_connections"`
@@ -140,20 +143,21 @@ func (s *Server) info(*http.Request) (any, *problem) {
 	o := &s.options
 	st := o.Hub.Stats()
 	v := nodeView{
-		Node:        o.Node,
-		Version:     o.Version,
-		GoVersion:   runtime.Version(),
-		Started:     o.Started.UTC().Truncate(time.Second),
-		Uptime:      time.Since(o.Started).Truncate(time.Millisecond).Seconds(),
-		Draining:    o.Draining != nil && o.Draining(),
-		Connections: st.Connections,
-		Channels:    st.Channels,
-		Shards:      st.Shards,
-		QueuedBytes: st.QueuedBytes,
-		MessageSize: o.MessageSize(),
-		Goroutines:  runtime.NumGoroutine(),
+		Node:           o.Node,
+		Version:        o.Version,
+		GoVersion:      runtime.Version(),
+		Started:        o.Started.UTC().Truncate(time.Second),
+		Uptime:         time.Since(o.Started).Truncate(time.Millisecond).Seconds(),
+		Draining:       o.Draining != nil && o.Draining(),
+		Connections:    st.Connections,
+		MaxConnections: o.MaxConnections,
+		Channels:       st.Channels,
+		Shards:         st.Shards,
+		QueuedBytes:    st.QueuedBytes,
+		MessageSize:    o.MessageSize(),
+		Goroutines:     runtime.NumGoroutine(),
 	}
-	v.Ready, _ = o.Ready()
+	v.Ready, v.Why = o.Ready()
 	for _, n := range st.InboxDepth {
 		v.Inbox += n
 	}

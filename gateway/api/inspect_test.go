@@ -47,6 +47,7 @@ func TestInfo(t *testing.T) {
 	o.Started = time.Now().Add(-90 * time.Second)
 	o.Draining = func() bool { return true }
 	o.Ready = func() (bool, string) { return false, "draining" }
+	o.MaxConnections = 5
 	var got struct{ Result nodeView }
 	if err := json.Unmarshal([]byte(exchange(t, New(o), request("GET", "/api/info", "")).body), &got); err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestInfo(t *testing.T) {
 	}
 	v.Uptime, v.Goroutines, v.RSSAnon, v.GoVersion, v.Started = 0, 0, 0, "", time.Time{}
 	want := nodeView{
-		Node: "node-1", Version: "v0.0.0", Draining: true, Connections: 2, Channels: 3, Shards: 2,
+		Node: "node-1", Version: "v0.0.0", Why: "draining", Draining: true, Connections: 2, MaxConnections: 5, Channels: 3, Shards: 2,
 		Inbox: 9, QueuedBytes: 6, MessageSize: testMessageSize,
 	}
 	if !reflect.DeepEqual(v, want) {

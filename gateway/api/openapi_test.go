@@ -88,7 +88,7 @@ func TestDocumentedExamples(t *testing.T) {
 	d := contract(t)
 	o := options(&fakeHub{})
 	o.CheckChannel = func(string) error { return nil }
-	o.Disconnect = func(string, hub.ID, uint16, string) bool { return true }
+	o.Disconnect = func(string, hub.ID, uint16, string) (bool, error) { return true, nil }
 	s := New(o)
 	for path, schema := range map[string]string{
 		"/api/publish": "Publish", "/api/broadcast": "Broadcast", "/api/batch": "Batch", "/api/disconnect": "Disconnect",
@@ -221,6 +221,8 @@ func settings() map[string]setting {
 		"503": func(t *testing.T, o *Options, r *http.Request) (*Server, *http.Request) {
 			o.Hub = &fakeHub{fail: hub.ErrBusy}
 			o.History = o.Hub.(*fakeHub).past
+			unheard := &fakeHub{fail: hub.ErrDown, unheard: hub.ErrDown}
+			o.Presence, o.Disconnect = unheard.presence, unheard.disconnect
 			o.Drainer = fakeDrainer{fail: ErrEnding}
 			o.Ready = func() (bool, string) { return false, "draining" }
 			if r.URL.Path == "/metrics" {

@@ -61,7 +61,7 @@ func (s *Server) presence(r *http.Request) (any, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	who, p := s.present(r, q.channel, q.limit)
+	who, p := s.present(r, q.channel, q.limit, true)
 	if p != nil {
 		return nil, p
 	}
@@ -79,7 +79,7 @@ func (s *Server) presenceStats(r *http.Request) (any, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	who, p := s.present(r, q.channel, maxMembers)
+	who, p := s.present(r, q.channel, maxMembers, false)
 	if p != nil {
 		return nil, p
 	}
@@ -92,14 +92,16 @@ func (s *Server) presenceStats(r *http.Request) (any, *problem) {
 	return presenceStats{q.channel, who.Total, len(users), who.Total > len(who.Members), who.Missing}, nil
 }
 
-func (s *Server) present(r *http.Request, channel string, limit int) (who Presence, p *problem) {
+func (s *Server) present(r *http.Request, channel string, limit int, meta bool) (who Presence, p *problem) {
 	if err := s.options.CheckChannel(channel); err != nil {
 		return who, fail(invalidChannel, "channel %s: %v", quoted(channel), err)
 	}
-	who, err := s.options.Presence(r.Context(), channel, limit)
+	who, err := s.options.Presence(r.Context(), channel, limit, meta)
 	switch {
 	case errors.Is(err, ErrNoPresence):
 		return who, fail(noPresence, "channel %s: its namespace has no presence (namespaces[].presence)", quoted(channel))
+	case errors.Is(err, hub.ErrDown):
+		return who, fail(fleetDown, "the broker is down, and the other nodes cannot be asked who is there")
 	case err != nil:
 		s.log.Error().Err(err).Msg("presence failed")
 		return who, fail(internalError, "presence cannot be had; the node's log says why")

@@ -63,7 +63,7 @@ func (s *Server) deliver(pub publication, p *problem) delivery {
 	case errors.Is(err, hub.ErrBusy):
 		d.refused = fail(busy, "too many messages are waiting for delivery; nothing was published")
 	case errors.Is(err, hub.ErrDown):
-		d.refused = fail(fleetDown, "the link to the other nodes is down; nothing was published")
+		d.refused = fail(fleetDown, "the link to the other nodes is down; nothing was published%s", why(err))
 	case errors.Is(err, hub.ErrStopped):
 		d.refused = fail(stopping, "the node is stopping; nothing was published")
 	default:
@@ -71,6 +71,14 @@ func (s *Server) deliver(pub publication, p *problem) delivery {
 		d.refused = fail(internalError, "the message could not be published; the node's log says why")
 	}
 	return d
+}
+
+// why says what is known beyond that the broker is down.
+func why(err error) string {
+	if err == hub.ErrDown {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 // answer waits until it is known what became of it.
@@ -89,7 +97,7 @@ func (s *Server) answer(d delivery) (any, *problem) {
 		}
 	}
 	if errors.Is(o.err, hub.ErrDown) {
-		return nil, fail(fleetDown, "the broker cannot take the message now; nothing was published")
+		return nil, fail(fleetDown, "the broker cannot take the message now; nothing was published%s", why(o.err))
 	}
 	if o.err != nil {
 		return nil, fail(unconfirmed, "the message was not confirmed, and may have been published: %v", o.err)
@@ -137,13 +145,28 @@ func (s *Server) disconnect(body []byte) (any, *problem) {
 		return nil, p
 	}
 	if f.user != "" {
-		return resultAnswer{s.options.DisconnectUser(f.user, f.code, f.reason)}, nil
+		return s.disconnectUser(f)
 	}
-	if !s.options.Disconnect(f.node, f.id, f.code, f.reason) {
+	if f.node == "" && s.options.Nodes != nil && len(s.options.Nodes()) > 1 {
+		return nil, fail(invalidRequest, `in a fleet, say on which "node" the connection is, as /api/presence names it: each node numbers its own`)
+	}
+	switch closed, err := s.options.Disconnect(f.node, f.id, f.code, f.reason); {
+	case errors.Is(err, hub.ErrDown):
+		return nil, fail(fleetDown, "node %s does not answer, or the broker is down; try again", quoted(f.node))
+	case !closed:
 		if f.node != "" {
-			return nil, fail(unknownConnection, "node %s has no open connection %s, or does not answer", quoted(f.node), f.id)
+			return nil, fail(unknownConnection, "node %s has no open connection %s", quoted(f.node), f.id)
 		}
 		return nil, fail(unknownConnection, "this node has no open connection %s", f.id)
 	}
 	return resultAnswer{nothing{}}, nil
+}
+
+// disconnectUser closes all connections of a user.
+func (s *Server) disconnectUser(f farewell) (any, *problem) {
+	c, err := s.options.DisconnectUser(f.user, f.code, f.reason)
+	if err != nil {
+		return nil, fail(fleetDown, "the broker is down: %d connections of this node were closed, and those of the other nodes stay; try again, or revoke the user's tokens, of which they are told later", c.Connections)
+	}
+	return resultAnswer{c}, nil
 }

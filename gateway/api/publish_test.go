@@ -262,6 +262,19 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
+// Who asks to close connections of nodes that cannot be asked is not told that there were none.
+func TestDisconnectUnheard(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"node":"edge-2","connection":"00000000000000ff"}`: `"code":"fleet_down","message":"node \"edge-2\" does not answer`,
+		`{"user":"alice"}`: `"code":"fleet_down","message":"the broker is down: 5 connections of this node were closed`,
+	} {
+		res := exchange(t, New(options(&fakeHub{unheard: hub.ErrDown})), request("POST", "/api/disconnect", body))
+		if res.status != 503 || !strings.Contains(res.body, want) {
+			t.Errorf("%d %s\nwant 503 with %s", res.status, res.body, want)
+		}
+	}
+}
+
 // TestDisconnectCodes: RFC 6455 section 7.4.1 forbids some codes on the wire,
 // and keeps others for the protocol itself.
 func TestDisconnectCodes(t *testing.T) {

@@ -32,6 +32,8 @@ type Cut struct {
 	Connections int `json:"connections"`
 	// Missing are nodes that did not answer: there may be more on them.
 	Missing []string `json:"missing,omitempty"`
+	// Pending: the broker is down. Of a revocation the other nodes are told when it is back.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // revoke takes tokens back: connections with them are closed, and they are

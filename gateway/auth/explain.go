@@ -27,7 +27,7 @@ type Explanation struct {
 type Step struct {
 	Name    string
 	Verdict Verdict
-	// Detail says what was found, and what was wanted.
+	// Detail says what was found, and what was wanted; of a step that was skipped, only that.
 	Detail string
 }
 
@@ -40,6 +40,10 @@ const (
 	Failed  Verdict = "FAIL"
 	Skipped Verdict = "-" // not looked at, as an earlier step failed
 )
+
+// notLookedAt is the detail of a step that was skipped: what the token says there
+// may be wrong, and what it does not say is nothing that was found.
+const notLookedAt = "not looked at"
 
 // Explain says what v makes of a token, and why.
 func (v *Verifier) Explain(token string, now time.Time) *Explanation {
@@ -105,20 +109,21 @@ func (v *Verifier) Explain(token string, now time.Time) *Explanation {
 		{"revocation", reasons{metrics.TokenRevoked}, fmt.Sprintf("jti %q; only a running node knows what was revoked", c.id), ""},
 	}
 	verdict := Passed
-	for _, s := range steps {
+	for i, s := range steps {
 		step := Step{s.name, verdict, s.good}
-		if slices.Contains(s.is, reason) {
+		switch {
+		case slices.Contains(s.is, reason):
 			step.Verdict, verdict = Failed, Skipped
 			if s.fail != "" {
 				step.Detail = s.fail
 			}
+		case reason == metrics.TokenClaims && !shaped && i >= 1 && i < 5: // they are read before a key is looked for
+			step.Verdict = Skipped
+		}
+		if step.Verdict == Skipped {
+			step.Detail = notLookedAt
 		}
 		e.Steps = append(e.Steps, step)
-	}
-	if reason == metrics.TokenClaims && !shaped { // they are read before a key is looked for
-		for i := range e.Steps[1:5] {
-			e.Steps[1+i].Verdict = Skipped
-		}
 	}
 	return e
 }

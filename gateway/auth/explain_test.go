@@ -58,6 +58,9 @@ func TestExplain(t *testing.T) {
 			case failed != "" && s.Verdict != Skipped:
 				t.Errorf("%s: %s was looked at after %s", c.name, s.Name, failed)
 			}
+			if (s.Verdict == Skipped) != (s.Detail == "not looked at") {
+				t.Errorf("%s: %s %s %s", c.name, s.Name, s.Verdict, s.Detail)
+			}
 			if strings.Contains(s.Detail, secret) {
 				t.Errorf("%s: the secret is shown", c.name)
 			}

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,8 @@ import (
 
 // Sink is who gets what comes in: the hub. The Broker's goroutines call it.
 type Sink interface {
+	// Broken: the link was lost. Channels that are wanted are subscribed to anew, with Suspect before and Doubt after it.
+	Broken()
 	Deliver(channel string, d hub.Delivery)
 	Caught(channel string, past hub.Past, err error)
 	// Suspect: something may be missing before what is delivered next on the channel. Doubt follows.
@@ -35,6 +38,8 @@ type Options struct {
 	LocalWhenDown bool
 	// Bare takes messages without an envelope for what they are; else they are dropped.
 	Bare bool
+	// MaxMessage is the largest payload, in bytes, whoever published it. It may change. Nil: there is no bound.
+	MaxMessage func() int
 	// Control gets control messages from other nodes, one at a time. It must not block. Nil: nobody does.
 	Control func(m []byte)
 	// Changed is told when the link has come up or gone down. Nil: nobody is.
@@ -50,16 +55,16 @@ type Broker struct {
 	sink Sink
 	log  zerolog.Logger
 
-	up atomic.Bool
+	up         atomic.Bool
+	complained atomic.Int64 // when malformed messages were logged last, in Unix seconds
 
 	Counters Counters
 
-	losses *sampled.Log // of forwarded messages
+	losses *sampled.Log // of messages on their way out
 	lost   func(error)  // forwardLost
 
 	interests interests
 	fetches   fetches
-	flushes   flushes
 
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -71,7 +76,7 @@ type Counters struct {
 	Sent, Received   atomic.Uint64 // messages
 	Forwarded        atomic.Uint64 // clients' messages to backends
 	ForwardsLost     atomic.Uint64 // of them, those that the engine did not take, or may not have
-	Refused          atomic.Uint64 // publications, because the link was down or its queue full
+	Refused          atomic.Uint64 // publications, because the link was down or its queue full, or the engine did not take them
 	Malformed        atomic.Uint64 // messages that were dropped
 	Downs            atomic.Uint64 // times that the link was lost
 	Losses           atomic.Uint64 // times that the engine dropped messages for this node
@@ -87,7 +92,6 @@ func New(o Options) *Broker {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.interests.init()
 	b.fetches.init()
-	b.flushes.init()
 	return b
 }
 
@@ -100,7 +104,6 @@ func (b *Broker) Start(sink Sink) error {
 		return err
 	}
 	b.wg.Go(b.keepInterests)
-	b.wg.Go(b.flush)
 	for range fetchers {
 		b.wg.Go(b.fetch)
 	}
@@ -118,54 +121,51 @@ func (b *Broker) Close(ctx context.Context) error {
 // Up says whether the link is up.
 func (b *Broker) Up() bool { return b.up.Load() }
 
+// Unfit is why the node should get no clients yet; "": they may come. See Link.
+func (b *Broker) Unfit() string { return b.link.Unfit() }
+
 // Send gives a control message to one node, or to all others ("").
 func (b *Broker) Send(node string, m []byte) error { return b.link.Send(node, m) }
 
 // Publish implements hub.Broker.
-func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Receipt, error)) error {
-	var first error
-	for _, name := range channels {
-		err := b.link.Publish(name, b.envelope(channels, p))
+func (b *Broker) Publish(channels []string, p *hub.Publication, done func(hub.Receipt, error)) (sent bool, err error) {
+	taken, lost, o := (func())(nil), b.publishLost, (*outcome)(nil)
+	if done != nil {
+		o = &outcome{b: b, channels: channels, done: done, left: len(channels)}
+		taken, lost = o.taken, o.lost
+	}
+	fit := fitting(channels)
+	for i, name := range channels {
+		also := channels[:fit:fit]
+		if i >= fit {
+			also = slices.Concat(also, []string{name})
+		}
+		err := b.link.Publish(name, b.envelope(also, p), taken, lost)
 		if err == nil {
+			sent = true
 			b.Counters.Sent.Add(1)
 			continue
 		}
 		b.Counters.Refused.Add(1)
-		if !b.o.LocalWhenDown || !errors.Is(err, ErrDown) {
-			if first = err; name == channels[0] {
-				return refusal(err)
-			}
+		switch local := b.o.LocalWhenDown && errors.Is(err, ErrDown); {
+		case !local && i == 0:
+			return false, refusal(err)
+		case o != nil:
+			o.told(err)
 		}
 	}
-	if done == nil {
-		return nil
-	}
-	if first != nil {
-		done(hub.Receipt{}, refusal(first))
-		return nil
-	}
-	b.flushes.add(func(err error) {
-		if errors.Is(err, ErrDown) {
-			err = ErrUnconfirmed // it has been sent
-		}
-		if err != nil && !b.o.LocalWhenDown {
-			done(hub.Receipt{}, err)
-			return
-		}
-		receipt := hub.Receipt{Nodes: -1}
-		if len(channels) == 1 && err == nil {
-			if n, known := b.link.Nodes(channels[0]); known {
-				receipt.Nodes = n
-			}
-		}
-		done(receipt, nil)
-	})
-	return nil
+	return sent, nil
+}
+
+// publishLost counts a message that the engine did not take, and logs some of them.
+func (b *Broker) publishLost(err error) {
+	b.Counters.Refused.Add(1)
+	b.losses.Event(zerolog.WarnLevel, 0).Err(err).Msg("a publication did not reach the broker")
 }
 
 // Append implements hub.Broker.
 func (b *Broker) Append(channel string, limits *hub.History, p *hub.Publication, done func(hub.Receipt, error)) error {
-	err := b.link.Append(class(limits), channel, b.envelope(nil, p), func(at Position, err error) {
+	err := b.link.Append(ClassOf(limits), channel, b.envelope(nil, p), func(at Position, err error) {
 		switch {
 		case done == nil && err != nil:
 			b.Counters.Refused.Add(1)
@@ -205,14 +205,17 @@ func refusal(err error) error {
 	switch {
 	case errors.Is(err, ErrBusy):
 		return hub.ErrBusy
-	case errors.Is(err, ErrDown):
+	case err == ErrDown:
 		return hub.ErrDown
+	case errors.Is(err, ErrDown):
+		return &because{hub.ErrDown, err}
 	default:
 		return err
 	}
 }
 
-func class(limits *hub.History) Class {
+// ClassOf is the class of the channels with such a history.
+func ClassOf(limits *hub.History) Class {
 	return Class{Name: limits.Class, Size: limits.Size, TTL: limits.TTL}
 }
 
@@ -234,6 +237,7 @@ func (r receiver) Down(err error) {
 	if r.up.Swap(false) {
 		r.Counters.Downs.Add(1)
 	}
+	r.sink.Broken()
 	r.log.Warn().Err(err).Msg("broker link is down")
 	r.interests.change(func() { r.interests.first = time.Time{} }) // whoever waits need not
 	if r.o.Changed != nil {
@@ -244,12 +248,12 @@ func (r receiver) Down(err error) {
 // Message implements Receiver.
 func (r receiver) Message(channel string, m []byte, pos Position, prev uint64) {
 	r.Counters.Received.Add(1)
-	e, err := decode(m)
-	if err == errBare && r.o.Bare {
-		e, err = bare(m), nil
-	}
+	e, err := r.open(m)
 	if err != nil {
-		r.Counters.Malformed.Add(1)
+		r.malformed(channel, err)
+		if err == errSize {
+			r.Missed(channel)
+		}
 		return
 	}
 	d := hub.Delivery{
@@ -260,6 +264,34 @@ func (r receiver) Message(channel string, m []byte, pos Position, prev uint64) {
 		d.Sender = e.sender
 	}
 	r.sink.Deliver(channel, d)
+}
+
+// open takes a message apart that came from the engine.
+func (b *Broker) open(m []byte) (envelope, error) {
+	e, err := decode(m)
+	if err == errBare && b.o.Bare {
+		e, err = bare(m), nil
+	}
+	if err == nil && b.o.MaxMessage != nil && len(e.payload) > b.o.MaxMessage() {
+		err = errSize
+	}
+	return e, err
+}
+
+// malformed counts a message that is dropped, and logs one a minute.
+func (b *Broker) malformed(channel string, err error) {
+	b.Counters.Malformed.Add(1)
+	if now := time.Now().Unix(); now-b.complained.Load() >= 60 {
+		b.complained.Store(now)
+		b.log.Warn().Err(err).Str("channel", channel).
+			Msg("messages from the broker are dropped that do not begin with a line sluice/1 (broker.bare takes them as they are), or are longer than limits.message_size")
+	}
+}
+
+// Missed implements Receiver.
+func (r receiver) Missed(channel string) {
+	r.sink.Suspect(channel)
+	r.sink.Doubt(channel)
 }
 
 // Lost implements Receiver.

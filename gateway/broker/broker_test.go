@@ -25,7 +25,9 @@ type fakeLink struct {
 	mu    sync.Mutex
 	calls []string
 	fail  error // of Subscribe, Publish, Flush and Read
+	lose  error // of what was published
 	past  Past
+	mute  bool // Read is not answered
 }
 
 func (l *fakeLink) note(format string, args ...any) error {
@@ -64,8 +66,16 @@ func (l *fakeLink) Unsubscribe(_ context.Context, c []string) error {
 	return l.note("unsubscribe %s", strings.Join(slices.Sorted(slices.Values(c)), " "))
 }
 
-func (l *fakeLink) Publish(channel string, m []byte) error {
-	return l.note("publish %s %s", channel, m)
+func (l *fakeLink) Publish(channel string, m []byte, taken func(), lost func(error)) error {
+	switch err := l.note("publish %s %s", channel, m); {
+	case err != nil:
+		return err
+	case l.lose != nil:
+		lost(l.lose)
+	case taken != nil:
+		taken()
+	}
+	return nil
 }
 
 func (l *fakeLink) Forward(name string, m []byte, lost func(error)) error {
@@ -75,6 +85,7 @@ func (l *fakeLink) Forward(name string, m []byte, lost func(error)) error {
 	}
 	return err
 }
+func (l *fakeLink) Unfit() string               { return "" }
 func (l *fakeLink) Flush(context.Context) error { return l.note("flush") }
 func (l *fakeLink) Nodes(string) (int, bool)    { return 0, false }
 func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position, error)) error {
@@ -85,8 +96,12 @@ func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position,
 	return nil
 }
 
-func (l *fakeLink) Read(_ context.Context, _ Class, channel string, after Position, limit int) (Past, error) {
+func (l *fakeLink) Read(ctx context.Context, _ Class, channel string, after Position, limit int) (Past, error) {
 	err := l.note("read %s %s:%d %d", channel, after.Epoch, after.Offset, limit)
+	if l.mute {
+		<-ctx.Done()
+		return Past{}, ctx.Err()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.past, err
@@ -121,6 +136,7 @@ func (s *fakeSink) Deliver(channel string, d hub.Delivery) {
 func (s *fakeSink) Caught(channel string, p hub.Past, err error) {
 	s.note("caught %s, %d kept, %v", channel, len(p.Kept), err)
 }
+func (s *fakeSink) Broken()                {}
 func (s *fakeSink) Suspect(channel string) { s.note("suspect %s", channel) }
 func (s *fakeSink) Doubt(channel string)   { s.note("doubt %s", channel) }
 
@@ -132,8 +148,8 @@ func TestFirstConnection(t *testing.T) {
 		want string
 	}{
 		"up":      {func(l *fakeLink) { l.r.Up() }, "caught early, 0 kept, <nil>"},
-		"down":    {func(l *fakeLink) { l.set(ErrDown); l.r.Down(ErrDown) }, "caught early, 0 kept, " + ErrDown.Error()},
-		"nothing": {func(*fakeLink) { time.Sleep(firstTimeout) }, "caught early, 0 kept, " + ErrDown.Error()},
+		"down":    {func(l *fakeLink) { l.set(ErrDown); l.r.Down(ErrDown) }, "caught early, 0 kept, " + hub.ErrDown.Error()},
+		"nothing": {func(*fakeLink) { time.Sleep(firstTimeout) }, "caught early, 0 kept, " + hub.ErrDown.Error()},
 	}
 	for name, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -201,7 +217,7 @@ func TestLinkComesBack(t *testing.T) {
 		l.r.Down(ErrDown)
 		b.Want("new", nil, true)
 		synctest.Wait()
-		same(t, "without the link", s.took(), "caught new, 0 kept, "+ErrDown.Error())
+		same(t, "without the link", s.took(), "caught new, 0 kept, "+hub.ErrDown.Error())
 		l.r.Up()
 		begin := time.Now()
 		time.Sleep(time.Second)
@@ -252,14 +268,15 @@ func TestInterest(t *testing.T) {
 // B1: publishers are told when the link is down or its queue full; what is confirmed was flushed;
 // an outcome that is not known is no promise that nothing was published.
 func TestPublish(t *testing.T) {
-	outcomes := func(change func(*Options), fail, flush error) (confirmed []string, refused error) {
+	outcomes := func(change func(*Options), fail, lose error) (confirmed []string, refused error) {
 		rig(t, change, func(b *Broker, l *fakeLink, _ *fakeSink) {
 			l.set(fail)
-			refused = b.Publish([]string{"k"}, &hub.Publication{Payload: []byte("x")}, func(r hub.Receipt, err error) {
+			l.lose = lose
+			sent, err := b.Publish([]string{"k"}, &hub.Publication{Payload: []byte("x")}, func(r hub.Receipt, err error) {
 				confirmed = append(confirmed, fmt.Sprint(r.Nodes, " ", err))
 			})
-			if flush != nil {
-				l.set(flush)
+			if refused = err; sent != (fail == nil) {
+				t.Errorf("%v: sent %v", fail, sent)
 			}
 			synctest.Wait()
 		})
@@ -274,13 +291,24 @@ func TestPublish(t *testing.T) {
 	if confirmed, refused := outcomes(nil, ErrDown, nil); refused != hub.ErrDown || confirmed != nil {
 		t.Errorf("down: %v, %v", refused, confirmed)
 	}
-	if confirmed, refused := outcomes(nil, nil, ErrDown); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "before the message was confirmed") {
+	if confirmed, refused := outcomes(nil, nil, ErrUnconfirmed); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "before the message was confirmed") {
 		t.Errorf("down afterwards: %v, %v", refused, confirmed)
+	}
+	if confirmed, refused := outcomes(nil, nil, Down(errors.New("no master"))); refused != nil || len(confirmed) != 1 || !strings.Contains(confirmed[0], "did not take it: no master") {
+		t.Errorf("lost: %v, %v", refused, confirmed)
 	}
 	local := func(o *Options) { o.LocalWhenDown = true }
 	if confirmed, refused := outcomes(local, ErrDown, ErrDown); refused != nil || !slices.Equal(confirmed, []string{"-1 <nil>"}) {
 		t.Errorf("local when down: %v, %v", refused, confirmed)
 	}
+}
+
+// B2: what may have been missed on one channel is told before what comes next on it.
+func TestMissed(t *testing.T) {
+	rig(t, nil, func(_ *Broker, l *fakeLink, s *fakeSink) {
+		l.r.Missed("k")
+		same(t, "told", s.took(), "doubt k", "suspect k")
+	})
 }
 
 // Messages are taken apart; what is none of ours is counted, and dropped unless bare ones are welcome.
@@ -310,7 +338,52 @@ func TestReceive(t *testing.T) {
 	})
 }
 
-// A channel with a history is answered with it; one that cannot be read is tried again.
+// What is published on many channels with long names is taken by the other nodes on each of
+// them: the first line has a bound, and names that do not fit into it are left out.
+func TestManyNames(t *testing.T) {
+	var names []string
+	for i := range 300 {
+		names = append(names, fmt.Sprintf("%s.%d", strings.Repeat("x", 250), i))
+	}
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		p := &hub.Publication{Payload: []byte("to all"), Binary: true}
+		if _, err := b.Publish(names, p, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range l.took() {
+			channel, m, _ := strings.Cut(strings.TrimPrefix(call, "publish "), " ")
+			e, err := decode([]byte(m))
+			if err == nil && (len(m) > maxHeader || !slices.Contains(e.also, channel) || !slices.Contains(e.also, names[0])) {
+				t.Errorf("a message of %d bytes names %d channels", len(m), len(e.also))
+			}
+			l.r.Message(channel, []byte(m), Position{}, 0)
+		}
+		if n, malformed := len(s.took()), b.Counters.Malformed.Load(); n != len(names) || malformed != 0 {
+			t.Errorf("%d of %d came, %d were malformed", n, len(names), malformed)
+		}
+	})
+}
+
+// B4: what is published straight to the engine is held to the limit of messages, too, live and
+// in a history; subscribers are told that something is missing.
+func TestB4MessageSize(t *testing.T) {
+	limit := func(o *Options) { o.MaxMessage = func() int { return 5 } }
+	rig(t, limit, func(b *Broker, l *fakeLink, s *fakeSink) {
+		l.r.Message("k", []byte("sluice/1\nright"), Position{}, 0)
+		same(t, "as long as it may be", s.took(), `deliver k :0 prev 0 from 0000000000000000 "right"`)
+		l.r.Message("k", []byte("sluice/1\nlonger"), Position{}, 0)
+		same(t, "longer", s.took(), "doubt k", "suspect k")
+		l.past = Past{
+			Messages: []Stored{{Position{Epoch: "e", Offset: 4}, []byte("sluice/1\nright"), time.Now()}, {Position{Epoch: "e", Offset: 5}, []byte("sluice/1\nlonger"), time.Now()}},
+			Top:      Position{Epoch: "e", Offset: 5}, Complete: true,
+		}
+		past, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3)
+		if err != nil || len(past.Kept) != 1 || past.Top.Offset != 5 || b.Counters.Malformed.Load() != 2 {
+			t.Errorf("%v, %v, %d malformed", past, err, b.Counters.Malformed.Load())
+		}
+	})
+}
+
 func TestHistories(t *testing.T) {
 	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
 		limits := &hub.History{Class: "h", Size: 3, TTL: time.Hour}
@@ -332,6 +405,24 @@ func TestHistories(t *testing.T) {
 	})
 }
 
+// A history that the engine does not answer for, since its leader is gone, is told to be
+// down: a backend's call waited for as long as the backend did, and few may be under way.
+func TestHistoryIsNotAnswered(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, _ *fakeSink) {
+		l.mute = true
+		begun := time.Now()
+		_, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3)
+		if took := time.Since(begun); !errors.Is(err, hub.ErrDown) || took != fetchTimeout {
+			t.Errorf("after %v: %v", took, err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := b.History(ctx, "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3); !errors.Is(err, context.Canceled) || errors.Is(err, hub.ErrDown) {
+			t.Errorf("nobody waits any more: %v", err)
+		}
+	})
+}
+
 // B2: attempts to connect come at random times, up to a bound that doubles; who is told of a
 // loss is told once for each.
 func TestKeep(t *testing.T) {
@@ -343,7 +434,7 @@ func TestKeep(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Keep(ctx, r, func() (func() error, error) {
+			Keep(ctx, r, zerolog.Nop(), func() (func() error, error) {
 				attempts = append(attempts, time.Since(begin))
 				if len(attempts) == 3 { // connected, for a while
 					return func() error { time.Sleep(time.Minute); return errors.New("cut") }, nil

@@ -24,17 +24,34 @@ import (
 // server API; then the line is "sluice/1", or "sluice/1 binary=1" for a binary
 // message. The other keys are the nodes' own: from is the connection that
 // published and gets no copy, NODE/CONNECTION; also are all channels of the
-// publication, separated by commas, where it has more than one. Keys that a node
+// publication, separated by commas, where it has more than one, as far as there is room. Keys that a node
 // does not know are ignored.
 const magic = "sluice/1"
 
 // maxHeader bounds the first line.
 const maxHeader = 64 << 10
 
-// Errors of decode.
+// maxAlso is how many bytes the names of a publication's channels may come to: with
+// one more, of the longest that there are, and all other keys, that is less than maxHeader.
+const maxAlso = maxHeader - 8<<10
+
+// fitting is how many of the names may stand in an envelope. Who is subscribed to two
+// channels whose names do not is given the message on both.
+func fitting(names []string) int {
+	size := 0
+	for i, name := range names {
+		if size += len(name) + 1; size > maxAlso {
+			return i
+		}
+	}
+	return len(names)
+}
+
+// Errors of decode and open.
 var (
 	errBare   = errors.New("broker: no envelope")
 	errHeader = errors.New("broker: malformed envelope")
+	errSize   = errors.New("broker: too long")
 )
 
 // envelope is a message between nodes, taken apart.

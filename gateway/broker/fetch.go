@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 // fetchers is how many histories are read at the same time.
 const fetchers = 16
 
-// fetchTimeout bounds the reading of one.
+// fetchTimeout bounds the reading of one, and an engine's answer to each question about it.
 const fetchTimeout = 5 * time.Second
 
 // fetches are the histories that are to be read. There is at most one for each
@@ -93,28 +94,28 @@ func (b *Broker) read(j fetchJob) {
 }
 
 // History reads at most limit messages of a channel's history after a position (none: the newest).
+// hub.ErrDown: the engine cannot be asked, or does not answer.
 func (b *Broker) History(ctx context.Context, channel string, limits *hub.History, after Position, limit int) (hub.Past, error) {
 	var past hub.Past
 	b.Counters.Fetches.Add(1)
 	for first := true; ; first = false {
-		p, err := b.link.Read(ctx, class(limits), channel, after, limit-len(past.Kept))
+		bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
+		p, err := b.link.Read(bounded, ClassOf(limits), channel, after, limit-len(past.Kept))
+		cancel()
 		if err != nil {
 			b.Counters.Failed.Add(1)
-			if refused := refusal(err); refused != err {
-				err = fmt.Errorf("%w: %w", refused, err)
+			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+				err = Down(fmt.Errorf("no answer within %v", fetchTimeout))
 			}
-			return hub.Past{}, err
+			return hub.Past{}, refusal(err)
 		}
 		if first {
-			past.Floor, past.Complete = p.Floor, p.Complete
+			past.Floor, past.Complete, past.Before = p.Floor, p.Complete, p.Before
 		}
 		past.Top = p.Top
 		for _, m := range p.Messages {
 			after = m.Position
-			e, err := decode(m.Message)
-			if err == errBare && b.o.Bare {
-				e, err = bare(m.Message), nil
-			}
+			e, err := b.open(m.Message)
 			if err != nil {
 				b.Counters.Malformed.Add(1)
 				continue

@@ -224,7 +224,7 @@ func (b *Broker) subscribed(names []string, err error) {
 	}
 	for _, name := range answer {
 		if err != nil {
-			b.sink.Caught(name, hub.Past{}, err)
+			b.sink.Caught(name, hub.Past{}, refusal(err))
 		} else {
 			b.caught(name)
 		}

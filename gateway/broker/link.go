@@ -32,6 +32,9 @@ var (
 //     is lost for it; what the engine dropped for a slow link is reported as Lost.
 //   - A link does not hear what it published itself (Publish), and does hear what
 //     it appended (Append).
+//   - A part of the engine may be away while the link is up: then a channel of it
+//     is subscribed to as soon as it is back, which Subscribe does not wait for, and Missed is called.
+//     What is published on the channels of the other parts does not wait for it.
 //   - Nothing is remembered over a loss of the connection: after Down all
 //     subscriptions are gone, calls under way have failed with ErrDown, and after Up
 //     the Broker subscribes anew, at its own pace.
@@ -46,19 +49,28 @@ type Link interface {
 	// Close flushes what is on its way, until ctx is done, and ends the link.
 	Close(ctx context.Context) error
 
+	// Unfit is why the node should get no clients yet, for what its own part of the
+	// engine knows, if there is one inside it; "": they may come. It may not have the
+	// histories that the others' parts have: when all nodes are restarted, the next one
+	// has to wait for it. Or the others' parts do not take it for one of theirs.
+	Unfit() string
+
 	// Subscribe returns when the engine hands over what is published on the channels from now on.
 	Subscribe(ctx context.Context, channels []string) error
 	// Unsubscribe takes that back. Messages may still arrive for a moment.
 	Unsubscribe(ctx context.Context, channels []string) error
 
 	// Publish sends m, which nobody changes any more, to the other nodes that are
-	// subscribed to the channel. ErrDown, ErrBusy: nothing was sent.
-	Publish(channel string, m []byte) error
-	// Flush returns when the engine has what was published before.
+	// subscribed to the channel. ErrDown, ErrBusy: nothing was sent. If Publish returns
+	// nil, one of the two is called, once and by any goroutine, and must not block: taken
+	// when the engine has m, which may cost it a question; lost when it turns out that the
+	// engine did not take m (ErrDown: and did nothing), or may not have. Nil: nobody wants to know.
+	Publish(channel string, m []byte, taken func(), lost func(error)) error
+	// Flush returns when nothing is on its way any more.
 	Flush(ctx context.Context) error
 	// Nodes is how many nodes are subscribed to the channel, this one included, now
 	// or when this node's newest confirmed message on it was sent; false: this engine
-	// cannot tell cheaply. Ask after Flush or done.
+	// cannot tell cheaply. Ask after taken or done.
 	Nodes(channel string) (n int, known bool)
 
 	// Append stores m, which nobody changes any more, in the channel's history of
@@ -91,6 +103,10 @@ type Receiver interface {
 	// Message came on a channel. For one that was appended, pos is its place and
 	// prev the offset of the channel's message before it (0: none is kept any more); else both are zero.
 	Message(channel string, m []byte, pos Position, prev uint64)
+	// Missed: what was published on a subscribed channel may be missing before what
+	// comes next on it; from now on it flows. An engine whose parts come and go, each with
+	// some of the channels, subscribes again by itself.
+	Missed(channel string)
 	// Lost: the engine dropped messages for this link, on channels that nobody can name.
 	Lost()
 	// Control message, from another node's Send.
@@ -128,6 +144,10 @@ type Past struct {
 	// there and has been dropped since, and when the engine cannot exclude it.
 	// With no position asked, it is true.
 	Complete bool
+	// Before: in the epoch before Top's, offsets up to this one were those of the same
+	// messages; a position among them is none of another epoch. The zero Position: nothing is
+	// known of an epoch before.
+	Before Position
 	// More: limit cut Messages short; ask again after the last of them. With no
 	// position asked it is false: nothing newer is missing.
 	More bool

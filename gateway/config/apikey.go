@@ -36,6 +36,7 @@ func (l *loader) secret(s *Secret, file, key string) bool {
 		text, err := readKey(file)
 		if err != nil {
 			l.check(false, fileKey, show(file)+" "+err.Error())
+			l.broken[key] = true // what follows from a secret that is not there would be wrong
 			return false
 		}
 		*s = NewSecret(text)

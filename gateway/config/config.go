@@ -122,6 +122,9 @@ type Endpoint struct {
 	AllowChannels []string `yaml:"allow_channels"`
 	// May clients publish to the channels they joined?
 	Publish bool `yaml:"publish"`
+	// When what a client publishes is not taken, or may not have been, since the broker is down or a queue is full: ignore (it is counted,
+	// and the client does not know), close (with 1013, so that the client comes back and sends it again).
+	OnRefused OnRefused `yaml:"on_refused"`
 	// Give what clients send to backends as well, whether they may publish or not: the name under which the broker has it, 1 to 64
 	// characters of A-Z a-z 0-9 _ -. With NATS it is the subject PREFIX.f.NAME, with Redis the stream PREFIX:f:NAME (docs/fleet.md).
 	// A client whose message cannot be given is closed with 1013. Empty = nothing is given.
@@ -267,6 +270,9 @@ type Broker struct {
 	Address []string `yaml:"address"`
 	// redis: the servers are a Redis Cluster.
 	RedisCluster bool `yaml:"redis_cluster"`
+	// redis, redis_cluster: how channels are published: sharded (each by the master that has its slot; Redis 7, Valkey), or
+	// plain (every server passes everything on to all others). The same on all nodes.
+	RedisPubSub RedisPubSub `yaml:"redis_pubsub"`
 	// redis: the name of the master that the sentinels watch. Empty = no sentinels.
 	SentinelMaster string `yaml:"sentinel_master"`
 	// redis: the number of the database, 0 to 15.
@@ -467,7 +473,8 @@ type Guard struct {
 	// From this share on new connections get a 503, and readiness is off, until it is five
 	// hundredths lower. A share of engine.memory_limit, 0.1 to 1. 0 = never.
 	StopAccepting Share `yaml:"stop_accepting"`
-	// From this share on publishers are told "busy", and the clients for whom most waits are closed with 1013. 0 = never.
+	// From this share on publishers are told "busy", the clients for whom most waits are closed with 1013, and if
+	// that is not enough, the largest histories are let go. 0 = never.
 	ShedQueues Share `yaml:"shed_queues"`
 	// From this share on the newest connections are closed with 1013, as many as the share is above it. 0 = never.
 	ShedNewest Share `yaml:"shed_newest"`

@@ -130,11 +130,14 @@ func (l *loader) unknown(at place, section reflect.Type, path, key string) {
 			elsewhere = append(elsewhere, strconv.Quote(k))
 		}
 	}
+	known := "known are " + strings.Join(names(section), ", ")
 	if len(elsewhere) > 0 {
-		l.report(at, full, "unknown key, did you mean "+strings.Join(elsewhere, " or ")+"?")
-		return
+		meant := "did you mean " + strings.Join(elsewhere, " or ") + "?"
+		if known = meant + " Here, " + known; path == "" {
+			known = meant
+		}
 	}
-	l.report(at, full, "unknown key, known are "+strings.Join(names(section), ", "))
+	l.report(at, full, "unknown key, "+known)
 }
 
 // list replaces a list by the one that n holds; what its elements leave out has

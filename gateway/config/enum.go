@@ -27,6 +27,17 @@ func (BrokerType) choices() []string {
 	return []string{string(MemoryBroker), string(NATSBroker), string(RedisBroker)}
 }
 
+// RedisPubSub is how a Redis Cluster carries what is published.
+type RedisPubSub string
+
+// The ways.
+const (
+	ShardedPubSub RedisPubSub = "sharded"
+	PlainPubSub   RedisPubSub = "plain"
+)
+
+func (RedisPubSub) choices() []string { return []string{string(ShardedPubSub), string(PlainPubSub)} }
+
 // WhenDown is what becomes of messages while the broker cannot be reached.
 type WhenDown string
 
@@ -65,6 +76,17 @@ const (
 func (OnGap) choices() []string {
 	return []string{string(GapIgnore), string(GapMessage), string(GapClose)}
 }
+
+// OnRefused is what happens when a client's publication is not taken.
+type OnRefused string
+
+// What a client learns of it.
+const (
+	RefusedIgnore OnRefused = "ignore"
+	RefusedClose  OnRefused = "close"
+)
+
+func (OnRefused) choices() []string { return []string{string(RefusedIgnore), string(RefusedClose)} }
 
 // LogLevel is the least severe level that is logged.
 type LogLevel string

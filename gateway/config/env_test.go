@@ -168,6 +168,24 @@ SLUICE_ADMIN_API_KEY: admin.api_key: the key must be printable ASCII without spa
 `,
 		},
 		{
+			"nor are passwords in URLs and addresses",
+			Source{
+				Env: []string{"SLUICE_BROKER_URL=nats://hunter2@127.0.0.1:4222,tls://u:hunter2/@" + strings.Repeat("long.", 20) + ":4222"},
+				Set: []string{
+					"broker.type=nats", "broker.cluster.routes=u:hunter2@10.0.0.5:6222,u:hunter2@nats",
+					"listeners.0.endpoints.0.origins=https://u:hunter2@example.com/", "broker.url:nats://u:hunter2@127.0.0.1:4222",
+				},
+				Listen: "u:hunter2@nats",
+			},
+			`--set: "broker.url:nats://[redacted]@127.0.0.1:4222" must be key.path=value
+--listen: listeners.0.address: must be host:port, such as 127.0.0.1:8080 or :8080, not "[redacted]@nats"
+--set listeners.0.endpoints.0.origins.0: an origin has no path: write https://[redacted]@example.com
+--set broker.cluster.routes: has no effect unless broker is type: nats, embedded: true: set that, or leave this out
+SLUICE_BROKER_URL: broker.url.0: must be nats://host:port or tls://host:port without user and password (broker.user, broker.password), not "nats://[redacted]@127.0.0.1:4222"
+SLUICE_BROKER_URL: broker.url.1: must be nats://host:port or tls://host:port without user and password (broker.user, broker.password), not "tls://[redacted]@long.long.long.long.long.long.long.long.long.lo"...
+`,
+		},
+		{
 			"two sources of one problem: the one that said something",
 			Source{Set: []string{"keepalive.ping_interval=2m"}},
 			"--set keepalive.ping_interval: keepalive.timeout (1m) must be longer than keepalive.ping_interval (2m)\n",

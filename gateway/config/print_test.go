@@ -18,8 +18,8 @@ func TestPrintRoundTrip(t *testing.T) {
 		c.Listeners[0].Endpoints[0].Greeting = text
 		c.Listeners[0].Endpoints[0].Page = text
 		c.Listeners = append(c.Listeners, Listener{Address: "[::1]:80", Backlog: 1, TLS: defaultTLS(), Hosts: []string{"*.example.com", "[::1]:80"}, ProxyProtocol: ProxyProtocol{From: []string{"10.0.0.0/8"}}, TrustedProxies: []string{}, ClientHeader: Forwarded, Endpoints: []Endpoint{
-			{Path: "/a", Protocol: Raw, Subprotocols: []string{"v1.chat"}, Compression: Compression{Enabled: true, Level: 9}, OnGap: GapClose, GapCode: 4000, Channels: []string{}, AllowChannels: []string{"*", "a.*", "no", "1"}, Origins: []string{"*", "https://*.example.com"}, Auth: EndpointAuth{Mode: AuthNone, Sources: []TokenSource{}, Anonymous: []string{}}},
-			{Path: "/b", Protocol: Raw, Subprotocols: []string{}, Compression: Compression{Level: 1, MinSize: 16 * MiB}, OnGap: GapMessage, GapCode: 4999, Channels: []string{"a", "b:c/d"}, AllowChannels: []string{}, Origins: []string{}, Greeting: text, Auth: defaultEndpoint().Auth},
+			{Path: "/a", Protocol: Raw, Subprotocols: []string{"v1.chat"}, Compression: Compression{Enabled: true, Level: 9}, OnRefused: RefusedClose, OnGap: GapClose, GapCode: 4000, Channels: []string{}, AllowChannels: []string{"*", "a.*", "no", "1"}, Origins: []string{"*", "https://*.example.com"}, Auth: EndpointAuth{Mode: AuthNone, Sources: []TokenSource{}, Anonymous: []string{}}},
+			{Path: "/b", Protocol: Raw, Subprotocols: []string{}, Compression: Compression{Level: 1, MinSize: 16 * MiB}, OnRefused: RefusedIgnore, OnGap: GapMessage, GapCode: 4999, Channels: []string{"a", "b:c/d"}, AllowChannels: []string{}, Origins: []string{}, Greeting: text, Auth: defaultEndpoint().Auth},
 		}})
 		roundTrip(t, c)
 	}

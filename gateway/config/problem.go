@@ -81,12 +81,31 @@ func (ps Problems) sort() {
 // clipped is the most that a message repeats of a text that it complains about.
 const clipped = 64
 
-// show quotes what someone wrote so that it stays on one line and is short.
+// show quotes what someone wrote so that it stays on one line, is short, and
+// gives no password away.
 func show(s string) string {
+	s = redact(s)
 	if len(s) > clipped {
 		return strconv.Quote(s[:clipped]) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// redact hides what may be a password: all before the last @ of a URL, or of an
+// address with a user and a password in front. A user alone goes, too, as that
+// may be a token.
+func redact(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	begin := 0
+	if i := strings.Index(s[:at], "://"); i >= 0 {
+		begin = i + len("://")
+	} else if !strings.Contains(s[:at], ":") {
+		return s
+	}
+	return s[:begin] + Redacted + s[at:]
 }
 
 // word is a part of a key path as someone wrote it, quoted where it is odd.

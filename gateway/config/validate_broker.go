@@ -39,6 +39,7 @@ func (l *loader) broker(b *Broker) {
 	only(nats && !b.Embedded, b.NKeyFile == "", "broker.nkey_file", "type: nats, embedded: false")
 	only(redis, len(b.Address) == 0, "broker.address", "type: redis")
 	only(redis, !b.RedisCluster, "broker.redis_cluster", "type: redis")
+	only(redis && b.RedisCluster, b.RedisPubSub == ShardedPubSub, "broker.redis_pubsub", "type: redis, redis_cluster: true")
 	only(redis, b.SentinelMaster == "", "broker.sentinel_master", "type: redis")
 	only(redis, b.DB == 0, "broker.db", "type: redis")
 
@@ -47,18 +48,25 @@ func (l *loader) broker(b *Broker) {
 	case embedded:
 		l.embedded(b)
 	case nats:
-		l.check(len(b.URL) > 0, "broker.url", "is required: a NATS server, such as nats://10.0.0.5:4222, or set broker.embedded", "broker.type")
+		l.check(len(b.URL) > 0, "broker.url", "broker.url is required: a NATS server, such as nats://10.0.0.5:4222, or set broker.embedded", "broker.type")
 		for i, u := range b.URL {
 			l.check(isNATS(u), item("broker.url", i), "must be nats://host:port or tls://host:port without user and password (broker.user, broker.password), not "+show(u))
 		}
+		l.natsFiles(b)
 	case redis:
-		l.check(len(b.Address) > 0, "broker.address", "is required: a Redis server, such as 10.0.0.5:6379", "broker.type")
+		l.check(len(b.Address) > 0, "broker.address", "broker.address is required: a Redis server, such as 10.0.0.5:6379", "broker.type")
 		for i, a := range b.Address {
-			_, m := splitAddress(a)
+			host, m := splitAddress(a)
+			switch {
+			case strings.Contains(a, "://"):
+				m = "must be host:port alone, such as 10.0.0.5:6379; TLS is broker.tls, and the rest broker.user, broker.password_file and broker.db"
+			case m != "" || host == "":
+				m = "must be host:port, such as 10.0.0.5:6379, not " + show(a)
+			}
 			l.check(m == "", item("broker.address", i), m)
 		}
 		l.check(!b.RedisCluster || b.SentinelMaster == "" && b.DB == 0, "broker.redis_cluster",
-			"and sentinel_master or db are set: a Redis Cluster has neither", "broker.sentinel_master", "broker.db")
+			"does not go with sentinel_master or db: a Redis Cluster has neither", "broker.sentinel_master", "broker.db")
 	}
 }
 

@@ -112,7 +112,7 @@ func (l *loader) admin(c *Config) {
 			join(item("listeners", i), "address"))
 	}
 	l.adminKey(c)
-	if m == "" && !isLoopback(host) && c.Admin.APIKey.IsZero() && c.Admin.APIKeyFile == "" {
+	if m == "" && !isLoopback(host) && c.Admin.APIKey.IsZero() {
 		l.check(false, "admin.address",
 			"binding "+c.Admin.Address+" without admin.api_key lets anyone in the network publish: set it or bind 127.0.0.1", "admin.api_key")
 	}
@@ -122,7 +122,7 @@ func (l *loader) admin(c *Config) {
 func splitAddress(address string) (host, problem string) {
 	const form = "must be host:port, such as 127.0.0.1:8080 or :8080, not "
 	host, port, err := net.SplitHostPort(address)
-	if err != nil {
+	if err != nil || strings.Contains(port, "@") { // user:password@host
 		return "", form + show(address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {

@@ -57,11 +57,11 @@ func originProblem(origin string) string {
 		return form + show(origin)
 	}
 	if before, _, slash := strings.Cut(host, "/"); slash {
-		return "an origin has no path: write " + scheme + "://" + before
+		return "an origin has no path: write " + redact(scheme+"://"+before)
 	}
 	for web, port := range map[string]string{"http": ":80", "https": ":443"} {
 		if before, ok := strings.CutSuffix(host, port); ok && strings.EqualFold(scheme, web) {
-			return "browsers leave out the port that the scheme implies: write " + scheme + "://" + before
+			return "browsers leave out the port that the scheme implies: write " + redact(scheme+"://"+before)
 		}
 	}
 	if name, ok := strings.CutPrefix(host, "*."); ok {

@@ -51,6 +51,8 @@ type Plan struct {
 	MaxRate int
 	// Deadline is when all that are left are told to leave, whatever the bounds. Zero: they wait.
 	Deadline time.Time
+	// Force: they do not wait while no other node takes connections.
+	Force bool
 }
 
 // State is how far a drain is.
@@ -130,17 +132,17 @@ func (d *Drainer) Start(p Plan) <-chan struct{} {
 func (d *Drainer) Abort() bool {
 	d.starting.Lock()
 	defer d.starting.Unlock()
-	if d.Progress().State == None {
+	now := d.Progress()
+	if now.State == None {
 		return false
 	}
 	d.stop()
 	d.node.Fence(false)
 	d.node.Unready(false)
 	d.mu.Lock()
-	left := d.progress.Left
 	d.progress = Progress{State: None}
 	d.mu.Unlock()
-	d.log.Info().Int("connections", left).Msg("the drain was aborted: connections are taken again")
+	d.log.Info().Int("connections", now.Left).Msg("the drain was aborted: connections are taken again")
 	return true
 }
 

@@ -335,3 +335,65 @@ func TestRebalance(t *testing.T) {
 		}
 	})
 }
+
+// A node that rebalances stops when one of the others is gone: it has not that much too
+// much any more, and where the other was the only one, its clients would come back.
+func TestRebalanceWithoutTheOther(t *testing.T) {
+	for name, then := range map[string]Room{
+		"one of two": {Nodes: 1, Rate: 10_000, Places: 1_000_000, Loads: []int{3000}},
+		"the only":   {Alone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &fakeNode{open: 3000, room: Room{Nodes: 2, Rate: 10_000, Places: 1_000_000, Loads: []int{3000, 0}}}
+			synctest.Test(t, func(t *testing.T) {
+				d := New(n, zerolog.New(io.Discard))
+				rule := Rule{Enabled: true, Above: 0.2, After: 10 * time.Second, MaxRate: 100}
+				go d.Rebalance(t.Context(), func() Rule { return rule }, func() bool { return true })
+				time.Sleep(13 * time.Second)
+				between(t, "told while both are there", 3000-n.left(), 100, 400)
+				n.set(func() { n.room = then })
+				time.Sleep(step)
+				open := n.left()
+				time.Sleep(time.Minute)
+				if n.left() != open || d.Rate() != 0 {
+					t.Errorf("%d were told afterwards, %d in the last second", open-n.left(), d.Rate())
+				}
+			})
+		})
+	}
+}
+
+// A drain waits when the last of the other nodes has gone, as it does when that takes nobody;
+// one that has to end does not.
+func TestLastSurvivorGoes(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		deadline time.Duration
+		force    bool
+		waits    bool
+	}{{"operator", 0, false, true}, {"operator with force", 0, true, false}, {"SIGTERM", time.Hour, false, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := &fakeNode{open: 1000, room: Room{Nodes: 1, Rate: 1000, Places: 5000}}
+			bubble(t, n, func(d *Drainer, begun time.Time) {
+				p := Plan{Over: 10 * time.Second, Force: tt.force}
+				if tt.deadline > 0 {
+					p.Deadline = begun.Add(tt.deadline)
+				}
+				over := d.Start(p)
+				time.Sleep(5 * time.Second)
+				n.set(func() { n.room = Room{Alone: true} })
+				time.Sleep(step)
+				open := n.left()
+				time.Sleep(20 * time.Second)
+				if waits := n.left() == open; waits != tt.waits {
+					t.Errorf("of %d, %d are left", open, n.left())
+				}
+				if limit := d.Progress().Limit; tt.waits != (limit == NoSurvivors) {
+					t.Errorf("it says %q", limit)
+				}
+				n.set(func() { n.room = Room{Nodes: 1, Rate: 1000, Places: 5000} })
+				<-over
+			})
+		})
+	}
+}

@@ -22,6 +22,7 @@ type pace struct {
 	begun time.Time
 
 	last   time.Time // of next
+	others bool      // there were some: when they have gone, or are not heard, it is not as if there were none
 	credit float64   // connections that may be told now
 	recent [10]told  // what was told lately, a tenth of a second each
 }
@@ -54,7 +55,8 @@ func (p *pace) next(now time.Time, open int, room Room) (n int, limit Limit) {
 	if most := float64(p.plan.MaxRate); p.plan.MaxRate > 0 && rate > most {
 		rate, limit = most, MaxRate
 	}
-	spared := !room.Alone && (room.Nodes > 0 || p.plan.Deadline.IsZero())
+	p.others = p.others || !room.Alone
+	spared := p.others && (room.Nodes > 0 || p.plan.Deadline.IsZero() && !p.plan.Force)
 	if spared && rate > room.Rate {
 		rate, limit = room.Rate, NoRoom
 	}

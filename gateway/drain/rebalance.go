@@ -50,9 +50,10 @@ func (d *Drainer) Rebalance(ctx context.Context, rule func() Rule, ready func() 
 
 // shed lets go until half of what is allowed above the mean is left. How many
 // that are is known from the beginning: those who go are on no other node for a
-// while, and their number does not change the mean.
+// while, and their number does not change the mean. A node that is gone does, and ends it.
 func (d *Drainer) shed(ctx context.Context, r Rule, ready func() bool) {
 	begun, closed, left := time.Now(), 0, d.excess(r.Above/2)
+	nodes := d.node.Room().Nodes
 	d.log.Info().Int("connections", left).Int("max_rate", r.MaxRate).Msg("rebalancing: this node has more than its share")
 	p := newPace(Plan{MaxRate: r.MaxRate}, begun)
 	t := time.NewTicker(step)
@@ -60,7 +61,11 @@ func (d *Drainer) shed(ctx context.Context, r Rule, ready func() bool) {
 	for left > 0 && ready() {
 		_, open := d.node.Connections()
 		left = min(left, open)
-		if n, _ := p.next(time.Now(), left, d.node.Room()); n > 0 {
+		room := d.node.Room()
+		if room.Nodes < nodes {
+			break
+		}
+		if n, _ := p.next(time.Now(), left, room); n > 0 {
 			n = d.node.Release(n, metrics.CloseRebalance)
 			p.told(time.Now(), n)
 			closed, left = closed+n, left-n

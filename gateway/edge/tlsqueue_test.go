@@ -68,9 +68,7 @@ func TestTLSCloseNotify(t *testing.T) {
 			t.Errorf("the answer is %v", err)
 		}
 		eventually(t, "the end", func() bool { all, _ := r.Connections(); return all == 0 })
-		if n := r.closed(metrics.CloseLost); n != 1 {
-			t.Errorf("%d connections were lost", n)
-		}
+		eventually(t, "the lost one to be counted", func() bool { return r.closed(metrics.CloseLost) == 1 }) // the hub hears later
 	})
 }
 

@@ -49,7 +49,7 @@ type Answers struct {
 	ByNode map[string]json.RawMessage
 	// Failed are the errors of those that could not answer.
 	Failed map[string]error
-	// Missing are nodes that did not answer in time.
+	// Missing are nodes that did not answer in time, or fell silent and may be there all the same.
 	Missing []string
 }
 
@@ -79,6 +79,9 @@ func (f *Fleet) Ask(ctx context.Context, what string, body any) (*Answers, error
 	defer f.mu.Unlock()
 	a := &Answers{ByNode: q.answers, Failed: q.failed}
 	for name := range q.left {
+		a.Missing = append(a.Missing, name)
+	}
+	for name := range f.doubted {
 		a.Missing = append(a.Missing, name)
 	}
 	if ownErr != nil {

@@ -27,6 +27,8 @@ type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Ready   bool      `json:"ready"`
+	// Why it is not ready; "": it is.
+	Why string `json:"why,omitempty"`
 	// Draining: it lets go of its connections.
 	Draining bool `json:"draining"`
 	// Connections that are open, and how many there may be.
@@ -56,6 +58,8 @@ type Options struct {
 const (
 	period  = time.Second
 	silence = 4 * period
+	// doubt is how long nodes that nobody is heard beside may be there, and the bus be silent: by then it notices.
+	doubt = 12 * period
 )
 
 // Fleet is one node's view. Its methods may be called concurrently.
@@ -74,6 +78,9 @@ type Fleet struct {
 	nodes     map[string]*peer
 	questions map[uint64]*question
 	last      uint64
+	namesake  namesake
+	listened  time.Time            // when any other node was heard last
+	doubted   map[string]time.Time // nodes that fell silent when nobody was heard, until when that may be the bus's fault
 
 	work chan struct{} // a place for each question that is being answered
 	wg   sync.WaitGroup
@@ -83,7 +90,8 @@ type Fleet struct {
 type peer struct {
 	status Status
 	heard  time.Time
-	missed bool // something did not reach it: Joined is told of it once more
+	missed bool      // something did not reach it: Joined is told of it once more
+	twins  time.Time // when two nodes were heard last that have its name
 }
 
 // Handler answers a question. It may take its time.
@@ -99,7 +107,7 @@ const (
 func New(o Options) *Fleet {
 	return &Fleet{
 		o: o, handlers: map[string]Handler{}, in: make(chan []byte, maxIn), soon: make(chan struct{}, 1),
-		nodes: map[string]*peer{}, questions: map[uint64]*question{}, work: make(chan struct{}, maxAnswers),
+		nodes: map[string]*peer{}, questions: map[uint64]*question{}, doubted: map[string]time.Time{}, work: make(chan struct{}, maxAnswers),
 		last: rand.Uint64() >> 1, // an answer to a question of an earlier run with this name fits none
 	}
 }
@@ -158,8 +166,17 @@ func (f *Fleet) forget(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for name, p := range f.nodes {
-		if now.Sub(p.heard) > silence {
-			f.gone(name, "silent")
+		if now.Sub(p.heard) <= silence {
+			continue
+		}
+		f.gone(name, "silent")
+		if now.Sub(f.listened) > 2*period {
+			f.doubted[name] = p.heard.Add(doubt)
+		}
+	}
+	for name, until := range f.doubted {
+		if until.Before(now) {
+			delete(f.doubted, name)
 		}
 	}
 }
@@ -200,7 +217,11 @@ func (f *Fleet) receive(b []byte) {
 		f.Dropped.Add(1)
 		return
 	}
-	if m.Version != version || m.From == f.o.Node {
+	if m.Version != version {
+		return
+	}
+	if m.From == f.o.Node {
+		f.heardNamesake(&m)
 		return
 	}
 	switch m.Kind {
@@ -214,6 +235,8 @@ func (f *Fleet) receive(b []byte) {
 		f.asked(&m)
 	case kindAnswer:
 		f.answered(&m)
+	case kindTwins:
+		f.heardNamesake(&m)
 	}
 }
 
@@ -225,20 +248,31 @@ func (f *Fleet) heard(m *message) {
 	}
 	f.mu.Lock()
 	p := f.nodes[m.From]
-	fresh := p == nil || !p.status.Started.Equal(m.Status.Started)
+	another := p == nil || !p.status.Started.Equal(m.Status.Started)
 	if p == nil {
 		p = &peer{}
 		f.nodes[m.From] = p
 	}
+	// Who has heard from a node that started later does not hear from the one before it again, but from its twin.
+	twins := another && m.Status.Started.Before(p.status.Started)
+	if twins {
+		p.twins = time.Now()
+	}
+	fresh := another && time.Since(p.twins) > silence
 	missed := p.missed
+	f.listened = time.Now()
+	delete(f.doubted, m.From)
 	p.status, p.heard, p.missed = *m.Status, time.Now(), false
 	p.status.Node = m.From
 	f.mu.Unlock()
+	if twins {
+		f.send(m.From, &message{Kind: kindTwins, Status: m.Status})
+	}
 	if fresh {
 		f.o.Log.Info().Str("node", m.From).Str("version", m.Status.Version).Msg("a node has joined the fleet")
 		f.announce(m.From) // it need not wait for the next second
 	}
-	if (fresh || missed) && f.o.Joined != nil {
+	if (another || missed) && f.o.Joined != nil {
 		f.wg.Go(func() { f.o.Joined(m.From) })
 	}
 }

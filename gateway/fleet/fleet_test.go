@@ -22,6 +22,8 @@ type network struct {
 	ends map[string]*Fleet
 	deaf map[string]bool // nothing goes there, nor comes from there
 	lost string          // messages that contain it get lost
+	// Static: places that do not hear each other.
+	apart string
 }
 
 // end is one node's bus.
@@ -40,7 +42,8 @@ func (e end) Send(node string, m []byte) error {
 		return nil
 	}
 	for name, f := range e.net.ends {
-		if name != e.node && !e.net.deaf[name] && (node == "" || node == name) {
+		if name != e.node && !e.net.deaf[name] && (node == "" || node == f.o.Node) &&
+			!(strings.Contains(e.net.apart, name) && strings.Contains(e.net.apart, e.node)) {
 			f.Control(append([]byte(nil), m...))
 		}
 	}
@@ -51,6 +54,46 @@ func (n *network) cut(node string, deaf bool) {
 	n.mu.Lock()
 	n.deaf[node] = deaf
 	n.mu.Unlock()
+}
+
+// Two nodes with one name notice it, by themselves or, where they do not hear each
+// other, by a third; the one that came later is not ready while both are there.
+func TestNamesake(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{ends: map[string]*Fleet{}, deaf: map[string]bool{}}
+			if deaf {
+				n.apart = "one two"
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			node := func(place, name string) *Fleet {
+				started := time.Now()
+				f := New(Options{
+					Node: name, Bus: end{n, place}, Log: zerolog.Nop(),
+					Status: func() Status { return Status{Started: started} },
+				})
+				n.mu.Lock()
+				n.ends[place] = f
+				n.mu.Unlock()
+				wg.Go(func() { f.Run(ctx) })
+				time.Sleep(period + period/3)
+				return f
+			}
+			older, other, younger := node("one", "a"), node("three", "b"), node("two", "a")
+			time.Sleep(3 * period)
+			if older.Namesake() || !younger.Namesake() || other.Namesake() {
+				t.Errorf("deaf: %v; the older one: %v, the younger one: %v, the other: %v", deaf, older.Namesake(), younger.Namesake(), other.Namesake())
+			}
+			n.cut("one", true)
+			time.Sleep(silence + 2*period)
+			if younger.Namesake() {
+				t.Error("the other one is gone, and its name still taken")
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
 }
 
 // rig runs f with three nodes that know each other.
@@ -185,6 +228,11 @@ func TestAsk(t *testing.T) {
 		if a.Missing != nil || len(a.ByNode) != 2 || time.Since(begin) != 0 {
 			t.Errorf("one that is gone is waited for: %+v", a)
 		}
+		n.cut("c", true)
+		time.Sleep(silence + period)
+		same(t, "nobody is heard: the bus may be silent", []string{"c"}, ask("name").Missing)
+		time.Sleep(doubt - silence + period)
+		same(t, "it would have noticed", []string(nil), ask("name").Missing)
 	})
 }
 

@@ -28,6 +28,7 @@ const (
 	kindBye    = "bye"
 	kindAsk    = "ask"
 	kindAnswer = "answer"
+	kindTwins  = "twins" // to nodes with one name: the status of the one that started first
 )
 
 // send sends m to a node, or to all. A bus that is down is no error: who is

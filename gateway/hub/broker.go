@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"math/bits"
 	"time"
 
@@ -14,8 +15,9 @@ type Broker interface {
 	// Publish sends p to the other nodes, once for each channel; the hub delivers
 	// it here. done may be nil; else it is called once, with the outcome, unless
 	// Publish returns an error, and then nothing was sent. An outcome of ErrDown:
-	// nothing was published; of any other error: that is not known.
-	Publish(channels []string, p *Publication, done func(Receipt, error)) error
+	// nothing was published; of any other error: that is not known. Not sent, and no
+	// error: the link is down, and p is for this node's subscribers alone.
+	Publish(channels []string, p *Publication, done func(Receipt, error)) (sent bool, err error)
 	// Append stores p in the channel's history and sends it to all nodes, this one
 	// included, where it comes in as Deliver. done is as for Publish.
 	Append(channel string, limits *History, p *Publication, done func(Receipt, error)) error
@@ -52,10 +54,12 @@ type Delivery struct {
 
 // remote is what a channel needs in a fleet. It is guarded by the stripe's lock.
 type remote struct {
-	ready    bool // the broker has answered Want: those who join are served at once
-	fetching bool // Fetch was called
-	lossy    bool // something was lost since the last delivery
-	suspect  bool // Suspect was called, and Doubt has yet to come
+	ready    bool   // the broker has answered Want: those who join are served at once
+	fetching bool   // Fetch was called
+	lossy    bool   // something was lost since the last delivery
+	suspect  bool   // Suspect was called, and Doubt has yet to come
+	whole    uint64 // the hub's breaks when it was subscribed to last; 0: it never was
+	whence   uint64 // the hub's breaks when Suspect was called
 	held     []arrival
 	waiting  []joining
 }
@@ -95,6 +99,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 			return 0
 		}
 		if r.lossy {
+			r.lossy = false
 			wake = h.gap(ch)
 		}
 		_, w := h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
@@ -108,7 +113,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		return 0
 	case a.Position.Epoch == y.at.Epoch && a.Position.Offset <= y.at.Offset:
 		return 0 // it has been fetched already
-	case a.Position.Epoch != y.at.Epoch || a.Prev != 0 && a.Prev != y.at.Offset || h.full():
+	case y.lacks(a) || h.full():
 		r.fetching = true
 		r.held = append(r.held, *a)
 		h.broker.Fetch(ch.name, limits, y.at, false)
@@ -117,6 +122,11 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 	h.keep(ch, Kept{a.Position, a.Payload, a.Binary, a.At}, limits)
 	_, wake = h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
 	return wake
+}
+
+// lacks says that a is of another epoch, or that something before it has not come.
+func (y *history) lacks(a *arrival) bool {
+	return a.Position.Epoch != y.at.Epoch || a.Position.Offset > y.at.Offset && a.Prev != 0 && a.Prev != y.at.Offset
 }
 
 // full says that a shard has no room for another publication, and counts it.
@@ -132,8 +142,8 @@ func (h *Hub) full() bool {
 
 // Caught is the broker's answer to Want and Fetch: the channel's publications
 // flow now, and past is what its history holds after the position that was
-// asked for. err: it cannot be had at the moment, and Caught comes again when
-// the link is back.
+// asked for. err: it cannot be had at the moment, because the link is down
+// (ErrDown) or for another reason; when it can, Doubt or Caught says so.
 func (h *Hub) Caught(name string, past Past, err error) {
 	st := h.stripeOf(name)
 	var wake uint64
@@ -155,6 +165,10 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	}
 	held := r.held
 	r.held, r.fetching = nil, false
+	var was Position
+	if y != nil {
+		was = y.at
+	}
 	if y != nil && limits != nil && err == nil {
 		switch {
 		case y.at.Epoch == "": // what came before is nobody's who is here
@@ -166,17 +180,30 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 			if r.ready {
 				wake |= h.gap(ch) // but they have been let in without
 			}
-		case y.at.Epoch == past.Top.Epoch && past.Complete:
+		case past.Complete && y.at.In(past.Top.Epoch, past.Before).Epoch == past.Top.Epoch:
 			wake |= h.deliverKept(ch, past, limits)
 		default:
 			h.restart(y, Position{past.Top.Epoch, past.Floor}, past.Floor)
 			wake |= h.gap(ch)
 			wake |= h.deliverKept(ch, past, limits)
 		}
+		y.before = past.Before
 	}
 	r.ready = true
+	if errors.Is(err, ErrDown) {
+		r.whole = 0 // they are let in before it is subscribed to
+	}
+	// Nothing was learned: what is still lacking is not there, and asking at once would be the same again.
+	vain, later := y != nil && limits != nil && y.at == was, false
 	for i := range held {
+		if vain && y.lacks(&held[i]) {
+			later = err == nil // else the broker asks by itself
+			continue
+		}
 		wake |= h.arrive(ch, &held[i])
+	}
+	if later {
+		h.broker.Fetch(ch.name, limits, y.at, true)
 	}
 	waiting := r.waiting
 	r.waiting = nil
@@ -189,6 +216,9 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 // deliverKept delivers what was missed.
 func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64) {
 	y := ch.history
+	if y.at.Epoch != past.Top.Epoch {
+		y.at.Epoch, y.replays = past.Top.Epoch, [2]replay{} // which have its name in them
+	}
 	for _, k := range past.Kept {
 		if k.Offset <= y.at.Offset {
 			continue
@@ -203,6 +233,11 @@ func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64)
 	return wake
 }
 
+// Broken says that the link to the other nodes was lost. Whatever a new one takes
+// of this node's own may come after something of others that was lost: on channels
+// without a history, subscribers are told before each, until Suspect and Doubt.
+func (h *Hub) Broken() { h.breaks.Add(1) }
+
 // Suspect says that publications of a channel may have been lost, up to now or up
 // to the next one that comes: subscribers of a channel without a history are told
 // before that one, or, if none has come, by the Doubt that follows.
@@ -210,7 +245,7 @@ func (h *Hub) Suspect(name string) {
 	st := h.stripeOf(name)
 	st.mu.Lock()
 	if ch := st.channels[name]; ch != nil && ch.remote != nil {
-		ch.remote.lossy, ch.remote.suspect = true, true
+		ch.remote.lossy, ch.remote.suspect, ch.remote.whence = true, true, h.breaks.Load()
 	}
 	st.mu.Unlock()
 }
@@ -225,7 +260,10 @@ func (h *Hub) Doubt(name string) {
 	if ch := st.channels[name]; ch != nil && ch.remote != nil {
 		limits := ch.namespace.Load().History
 		told := ch.remote.suspect && !ch.remote.lossy
-		ch.remote.suspect = false
+		if ch.remote.suspect {
+			ch.remote.whole = ch.remote.whence
+		}
+		ch.remote.suspect, ch.remote.lossy = false, false
 		switch {
 		case ch.history == nil || limits == nil:
 			if !told {
@@ -243,9 +281,6 @@ func (h *Hub) Doubt(name string) {
 // gap tells the channel's subscribers of a gap at this place in its order. The stripe is locked.
 func (h *Hub) gap(ch *channel) (wake uint64) {
 	h.shards[0].cell.Gaps.Add(1)
-	if ch.remote != nil {
-		ch.remote.lossy = false
-	}
 	var at Position
 	if ch.history != nil {
 		at = ch.history.at

@@ -68,7 +68,7 @@ func (h *Hub) channelIn(st *stripe, name string) *channel {
 		ch.history = &history{}
 	}
 	if h.wants(name) {
-		ch.remote = &remote{}
+		ch.remote = &remote{whole: h.breaks.Load()}
 		h.broker.Want(name, ns.History, true)
 	} else if ch.history != nil {
 		h.restart(ch.history, Position{Epoch: h.newEpoch()}, 0)

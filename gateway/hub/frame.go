@@ -8,6 +8,8 @@ type Frame struct {
 	except ID         // gets no copy; 0: everyone does
 	also   []*channel // all channels of the publication, if more than one
 	at     int64      // when it was published, in nanoseconds of the monotonic clock
+	replay bool       // a piece of a replay, which does not age
+	next   *Frame     // what comes behind it
 }
 
 // NewFrame makes a Frame of encoded bytes, which it keeps.

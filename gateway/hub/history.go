@@ -9,10 +9,11 @@ import (
 // in a fleet it holds what the broker's history held when the channel was first
 // wanted here, and what came since. It is guarded by the stripe's lock.
 type history struct {
-	at    Position // of the newest publication
-	floor uint64   // everything after it is in past
-	past  []past
-	bytes int // of the payloads
+	at     Position // of the newest publication
+	before Position // of the epoch before: see Past
+	floor  uint64   // everything after it is in past
+	past   []past
+	bytes  int // of the payloads
 
 	replays [2]replay // those made last: after a node's end, many ask for the same
 }
@@ -29,7 +30,14 @@ type past struct {
 type replay struct {
 	from, to uint64
 	variant  Variant
-	frame    *Frame
+	frame    *Frame  // its first piece
+	pieces   []piece // the last one first
+}
+
+// piece is a part of a replay, up to the next one.
+type piece struct {
+	first uint64 // offset of its first message
+	frame *Frame
 }
 
 // append gives p the next place in the history of a node alone, and keeps a copy of it. The stripe is locked.
@@ -85,6 +93,7 @@ func (h *Hub) restart(y *history, at Position, floor uint64) {
 
 // after returns what came after an offset; false: not all of it is there.
 func (y *history) after(from Position) ([]past, bool) {
+	from = from.In(y.at.Epoch, y.before)
 	if from.Epoch != y.at.Epoch || from.Offset > y.at.Offset || from.Offset < y.floor {
 		return nil, false
 	}
@@ -95,10 +104,16 @@ func (y *history) after(from Position) ([]past, bool) {
 	return y.past[i:], true
 }
 
-// frameOverhead is room for what a codec puts before a payload.
-const frameOverhead = 16
+const (
+	// frameOverhead is room for what a codec puts before a payload.
+	frameOverhead = 16
+	// replayPiece is how many bytes of a replay, and the message that begins there, are one
+	// frame: who does not read holds no more copies of it than of what is live.
+	replayPiece = 64 << 10
+)
 
-// replay encodes what came after from, as one piece; nil: nothing. False: not all of it is there.
+// replay encodes what came after from, and returns the first piece; nil: nothing. False: not all of it is there.
+// Who was at other places shares all pieces but the first: clients may come back to each place there is.
 func (y *history) replay(from Position, v Variant, codec *Codec, channel string) (*Frame, bool) {
 	missed, ok := y.after(from)
 	if !ok || len(missed) == 0 {
@@ -109,28 +124,46 @@ func (y *history) replay(from Position, v Variant, codec *Codec, channel string)
 			return r.frame, true
 		}
 	}
-	size := 0
-	for _, p := range missed {
-		size += len(p.payload) + frameOverhead
-	}
 	encode := codec.Replay
 	if encode == nil {
 		encode = codec.Encode
 	}
-	b := make([]byte, 0, size)
-	for _, p := range missed {
-		b = encode(b, channel, Publication{
-			Payload: p.payload, Binary: p.binary, Position: Position{y.at.Epoch, p.offset},
-		})
+	made := replay{from: from.Offset, to: y.at.Offset, variant: v}
+	for end := len(missed); end > 0; { // from the end, so that all replays are cut at the same places
+		begin, size := end, 0
+		for begin > 0 && size < replayPiece {
+			begin--
+			size += len(missed[begin].payload) + frameOverhead
+		}
+		p := y.piece(&made, missed[begin].offset)
+		if p.frame == nil {
+			p = piece{missed[begin].offset, &Frame{replay: true, next: made.frame, bytes: make([]byte, 0, size)}}
+			for _, m := range missed[begin:end] {
+				p.frame.bytes = encode(p.frame.bytes, channel, Publication{
+					Payload: m.payload, Binary: m.binary, Position: Position{y.at.Epoch, m.offset},
+				})
+			}
+		}
+		made.pieces, made.frame, end = append(made.pieces, p), p.frame, begin
 	}
-	f := NewFrame(b)
-	y.replays[1], y.replays[0] = y.replays[0], replay{from.Offset, y.at.Offset, v, f}
-	return f, true
+	y.replays[1], y.replays[0] = y.replays[0], made
+	return made.frame, true
+}
+
+// piece is the next of a replay that begins at an offset, if another one has it.
+func (y *history) piece(of *replay, offset uint64) piece {
+	n := len(of.pieces)
+	for _, r := range y.replays {
+		if r.to == of.to && r.variant == of.variant && n < len(r.pieces) && r.pieces[n].first == offset {
+			return r.pieces[n]
+		}
+	}
+	return piece{}
 }
 
 // list is the history for readers: at most limit publications after from (none: the newest).
 func (y *history) list(from Position, limit int) Past {
-	p := Past{Top: y.at, Floor: y.floor, Complete: true}
+	p := Past{Top: y.at, Floor: y.floor, Complete: true, Before: y.before}
 	missed := y.past
 	if from.Epoch != "" {
 		var ok bool
@@ -176,7 +209,8 @@ const (
 	forgetAtLeast = 10 * time.Minute
 )
 
-// sweep lets go of the old in one stripe, and of channels that are nothing but an old history.
+// sweep lets go of the old in one stripe, of what was encoded for those who came back,
+// and of channels that are nothing but an old history.
 func (h *Hub) sweep(st *stripe, now time.Time) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -187,6 +221,7 @@ func (h *Hub) sweep(st *stripe, now time.Time) {
 			continue
 		}
 		h.expire(ch, limits, now)
+		y.replays = [2]replay{}
 		if h.broker == nil && ch.total == 0 && len(y.past) == 0 && now.Sub(ch.used) > max(forgetAfter*limits.TTL, forgetAtLeast) {
 			h.forget(ch)
 		}

@@ -153,8 +153,9 @@ type Hub struct {
 	now      atomic.Uint32 // coarse time: ticks of TickInterval since the start
 
 	epochs    atomic.Uint64
-	keptBytes atomic.Int64 // payloads in histories
-	seats     atomic.Int64 // subscriptions, including those that are on their way in or out
+	breaks    atomic.Uint64 // of the link to the other nodes, from 1 on
+	keptBytes atomic.Int64  // payloads in histories
+	seats     atomic.Int64  // subscriptions, including those that are on their way in or out
 
 	stop    chan struct{}
 	stopped atomic.Bool
@@ -176,6 +177,7 @@ func New(o Options) (*Hub, error) {
 	h.epoch = strconv.FormatInt(h.start.UnixNano(), 36) + "-"
 	h.settings.Store(&o.Settings)
 	h.now.Store(1)
+	h.breaks.Store(1)
 	for i := range h.stripes {
 		h.stripes[i].channels = map[string]*channel{}
 	}

@@ -98,6 +98,8 @@ func (h *Hub) seat(ch *channel, j *joining) (wake uint64) {
 	if limits := ch.namespace.Load().History; ch.history != nil && limits != nil {
 		h.expire(ch, limits, time.Now())
 		owed = h.owed(ch, s.variant, j.since)
+	} else if j.since.Epoch != "" { // nothing is kept, and so much may be missing
+		owed = h.gone(ch, s.variant, Position{})
 	}
 	ch.count[s.shard.id*len(h.codecs)+int(s.variant)]++
 	if s.shard.inbox.put(item{kind: itemSubscribe, sub: s, ch: ch, frame: owed}) {
@@ -119,14 +121,23 @@ func (h *Hub) owed(ch *channel, v Variant, since Position) *Frame {
 			return missed
 		}
 		if !ok && codec.Gone != nil {
-			h.shards[0].cell.Gaps.Add(1)
-			return NewFrame(codec.Gone(nil, ch.name, y.at))
+			return h.gone(ch, v, y.at)
 		}
 	}
 	if codec.Joined != nil {
 		return NewFrame(codec.Joined(nil, ch.name, y.at))
 	}
 	return nil
+}
+
+// gone tells a subscriber that what it asked for is not to be had; nil: not with this codec.
+func (h *Hub) gone(ch *channel, v Variant, at Position) *Frame {
+	codec := &h.codecs[v]
+	if codec.Gone == nil {
+		return nil
+	}
+	h.shards[0].cell.Gaps.Add(1)
+	return NewFrame(codec.Gone(nil, ch.name, at))
 }
 
 // unseat takes a subscriber out of those who wait for the channel. The stripe is locked.

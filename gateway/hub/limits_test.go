@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -218,6 +219,43 @@ func TestL7ShedQueues(t *testing.T) {
 	}
 	if n, _ := r.ShedQueues(1); n != 2 {
 		t.Errorf("%d were closed for one byte, want one a shard", n)
+	}
+}
+
+// L7: the guard's second step lets go of histories, too: of what is remembered of channels
+// that nobody is in, then of the largest, and no more than it takes. Who comes back is told.
+func TestL7ShedHistories(t *testing.T) {
+	r := newRig(t, remembers(10, time.Hour))
+	for range 10 {
+		r.publish(strings.Repeat("x", 1000), "large")
+		r.publish("x", "small")
+	}
+	stays := r.resume("large", Position{})
+	for i := range 100 { // each by a client that has left
+		r.resume(fmt.Sprint("idle", i), Position{}).close()
+	}
+	r.settled()
+	small, large := r.at("small", 9), r.at("large", 9)
+	if freed := r.ShedHistories(1); freed < 100*100 {
+		t.Errorf("%d bytes were freed of channels that nobody is in", freed)
+	}
+	if n, bytes := r.Stats().Channels, r.keptBytes.Load(); n != 2 || bytes != 10_010 {
+		t.Errorf("%d channels are left, and %d bytes of histories", n, bytes)
+	}
+	if freed := r.ShedHistories(5000); freed < 10_000 {
+		t.Errorf("%d bytes were freed of the largest", freed)
+	}
+	if n := r.keptBytes.Load(); n != 10 {
+		t.Errorf("%d bytes are left of histories", n)
+	}
+	r.want(r.resume("large", large), "hello", "gone large 10")
+	r.want(r.resume("large", Position{large.Epoch, 10}), "hello")
+	r.want(r.resume("small", small), "hello", "x")
+	r.publish("live", "large")
+	r.want(stays, "hello", "live")
+	r.want(r.resume("large", Position{large.Epoch, 10}), "hello", "live")
+	if freed := r.ShedHistories(1 << 30); freed == 0 || r.keptBytes.Load() != 0 {
+		t.Errorf("%d bytes were freed of all, %d are left", freed, r.keptBytes.Load())
 	}
 }
 

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,8 +104,10 @@ func model(t *testing.T, rnd *rand.Rand) {
 		got := map[string][]int{}
 		for _, m := range c.conn.messages() {
 			name, number, _ := strings.Cut(m, ":")
-			var n int
-			_, _ = fmt.Sscan(number, &n)
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				t.Fatal(err)
+			}
 			got[name] = append(got[name], n)
 		}
 		for name, m := range c.members {

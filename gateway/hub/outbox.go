@@ -38,6 +38,13 @@ func (o *outbox) pop(n, size int) {
 	o.head += n
 }
 
+// unshift puts a frame before the others, in the place of one that was popped.
+func (o *outbox) unshift(w waiting) {
+	o.head--
+	o.waiting[o.head] = w
+	o.bytes += len(w.frame.bytes)
+}
+
 // remove takes out the frame at index i, counted from the head.
 func (o *outbox) remove(i int) {
 	at := o.head + i
@@ -209,6 +216,9 @@ func (sh *shard) flush(s *Subscriber) {
 			if w.run != nil {
 				messages++
 			}
+			if w.frame.next != nil {
+				break
+			}
 		}
 		if n == 0 {
 			sh.await(s)
@@ -222,8 +232,13 @@ func (sh *shard) flush(s *Subscriber) {
 			}
 			sh.scratch, bytes = buf, buf
 		}
+		last := o.waiting[o.head+n-1]
 		o.pop(n, size)
 		sh.queuedBytes.Add(-int64(size))
+		if next := last.frame.next; next != nil {
+			o.unshift(waiting{next, last.run})
+			sh.queuedBytes.Add(int64(len(next.bytes)))
+		}
 		sh.current = s
 		s.conn.Send(bytes)
 		sh.sent(1, messages, size)

@@ -40,4 +40,16 @@ type Past struct {
 	Floor uint64
 	// Complete: nothing after the asked position is missing before the first of Kept.
 	Complete bool
+	// Before: in the epoch before Top's, offsets up to this one were those of the same
+	// publications. The zero Position: nothing is known of an epoch before.
+	Before Position
+}
+
+// In is at in the epoch now, where it is a position of the epoch before that lies in
+// what both have in common; else it is at itself.
+func (at Position) In(now string, before Position) Position {
+	if at.Epoch == before.Epoch && at.Epoch != "" && at.Offset <= before.Offset {
+		at.Epoch = now
+	}
+	return at
 }

@@ -32,7 +32,7 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 		escapes := p // here alone
 		subscribers, err = h.publishFleet(channels, &escapes)
 	} else {
-		subscribers = h.publishHere(channels, &p)
+		subscribers = h.publishHere(channels, &p, 0)
 		if p.Done != nil {
 			p.Done(Receipt{Subscribers: subscribers, Nodes: min(subscribers, 1), Position: p.Position}, nil)
 		}
@@ -44,16 +44,17 @@ func (h *Hub) Publish(channels []string, p Publication) (subscribers int, err er
 }
 
 // publishHere delivers to this node's subscribers. For one channel with a
-// history of this node's own, it sets p.Position.
-func (h *Hub) publishHere(channels []string, p *Publication) (subscribers int) {
+// history of this node's own, it sets p.Position. What was sent to other nodes, too,
+// comes with the link's breaks before it was; else 0.
+func (h *Hub) publishHere(channels []string, p *Publication, breaks uint64) (subscribers int) {
 	at := h.nanos()
 	var wake uint64
 	if len(channels) == 1 {
-		subscribers, wake = h.publishOn(channels[0], nil, p, at)
+		subscribers, wake = h.publishOn(channels[0], nil, p, breaks, at)
 	} else {
 		all := &several{channels: h.find(channels), frames: make([]*Frame, len(h.codecs))}
 		for _, name := range channels {
-			n, w := h.publishOn(name, all, p, at)
+			n, w := h.publishOn(name, all, p, breaks, at)
 			subscribers, wake = subscribers+n, wake|w
 		}
 		p.Position = Position{}
@@ -69,7 +70,7 @@ type several struct {
 }
 
 // publishOn posts p to one channel; all is nil when there are no others.
-func (h *Hub) publishOn(name string, all *several, p *Publication, at int64) (subscribers int, wake uint64) {
+func (h *Hub) publishOn(name string, all *several, p *Publication, breaks uint64, at int64) (subscribers int, wake uint64) {
 	var except ID
 	if p.Except != nil {
 		except = p.Except.ID()
@@ -85,7 +86,11 @@ func (h *Hub) publishOn(name string, all *several, p *Publication, at int64) (su
 		if limits := ch.namespace.Load().History; ch.history != nil && ch.remote == nil && limits != nil {
 			h.append(ch, p, limits)
 		}
-		subscribers, wake = h.post(ch, all, p, except, at)
+		if ch.remote != nil && breaks > ch.remote.whole {
+			wake = h.gap(ch)
+		}
+		n, w := h.post(ch, all, p, except, at)
+		subscribers, wake = n, wake|w
 	}
 	st.mu.Unlock()
 	return subscribers, wake
@@ -122,10 +127,15 @@ func (h *Hub) publishFleet(channels []string, p *Publication) (subscribers int, 
 		t.one = len(channels) == 1
 	}
 	if len(plain) > 0 {
-		if err := h.broker.Publish(plain, p, done); err != nil {
+		breaks := h.breaks.Load()
+		sent, err := h.broker.Publish(plain, p, done)
+		if err != nil {
 			return 0, err
 		}
-		subscribers = h.publishHere(plain, p)
+		if !sent {
+			breaks = 0
+		}
+		subscribers = h.publishHere(plain, p, breaks)
 	}
 	for _, name := range kept {
 		subscribers += h.Subscribers(name)

@@ -55,6 +55,56 @@ func (s *Subscriber) waitingBytes() int64 {
 	return n
 }
 
+// What a history takes beside its payloads, in bytes, about.
+const (
+	perPast    = 48
+	perChannel = 512
+)
+
+// ShedHistories lets go of channels that are nothing but an old history, then of
+// the largest histories, until they come to bytes, and returns what they come to.
+// Who comes back to one of them is told that it missed something.
+func (h *Hub) ShedHistories(bytes int64) (freed int64) {
+	type large struct {
+		ch    *channel
+		bytes int64
+	}
+	var all []large
+	for i := range h.stripes {
+		st := &h.stripes[i]
+		st.mu.Lock()
+		for _, ch := range st.channels {
+			switch y := ch.history; {
+			case y == nil:
+			case len(y.past) > 0:
+				all = append(all, large{ch, y.size()})
+			case ch.total == 0:
+				h.forget(ch)
+				freed += perChannel
+			}
+		}
+		st.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b large) int { return cmp.Compare(b.bytes, a.bytes) })
+	for _, l := range all {
+		if freed >= bytes {
+			break
+		}
+		st := l.ch.stripe
+		st.mu.Lock()
+		if y := l.ch.history; y != nil && st.channels[l.ch.name] == l.ch {
+			freed += y.size()
+			h.keptBytes.Add(-int64(y.bytes))
+			*y = history{at: y.at, before: y.before, floor: y.at.Offset}
+		}
+		st.mu.Unlock()
+	}
+	return freed
+}
+
+// size is what a history takes, about.
+func (y *history) size() int64 { return int64(y.bytes + perPast*len(y.past)) }
+
 // ShedNewest ends the n connections that came last, or somewhat fewer, and returns how many.
 func (h *Hub) ShedNewest(n int) (closed int) {
 	for i, sh := range h.shards {

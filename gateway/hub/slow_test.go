@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,47 @@ func overrun(r *rig, c *fakeConn, n int) {
 	}
 }
 
-// L5: under drop_oldest the outbox keeps the newest messages; who reads loses nothing.
+// L5: who comes back to a large history and reads nothing has no more of it copied for its
+// socket than of other messages; when it reads, it gets all, in order, and then what is live.
+func TestL5Replay(t *testing.T) {
+	const messages, size = 200, 10 << 10
+	r := newRig(t, func(o *Options) {
+		remembers(messages, time.Hour)(o)
+		o.Settings.OutboxBytes, o.Settings.OutboxAge = 100<<10, time.Second
+	})
+	var want []string
+	text := func(i int) string { return fmt.Sprintf("%04d%s", i, strings.Repeat("x", size)) }
+	for i := range messages {
+		want = append(want, text(i))
+		r.publish(text(i), "a")
+	}
+	c := &fakeConn{sub: new(Subscriber), blocked: true}
+	c.sub.Hold()
+	r.Attach(c.sub, c, 0)
+	if err := r.Subscribe(c.sub, []Join{{"a", r.at("a", 0)}}, []byte{}); err != nil {
+		t.Fatal(err)
+	}
+	r.settled()
+	if n, most := c.sub.Queued(), 1<<16+replayPiece+size; n > most {
+		t.Errorf("%d bytes were copied, want %d at most", n, most)
+	}
+	quick := r.resume("a", r.at("a", 0))
+	r.publish(text(messages), "a")
+	want = append(want, text(messages))
+	r.want(quick, append([]string{"hello"}, want...)...)
+	for range messages { // it reads piece by piece
+		c.unblock()
+		c.mu.Lock()
+		c.blocked = true
+		c.mu.Unlock()
+		r.settled()
+	}
+	r.want(c, want...)
+	if n := r.Stats().QueuedBytes; n != 0 {
+		t.Errorf("%d bytes are said to wait", n)
+	}
+}
+
 func TestSlowDropOldest(t *testing.T) {
 	r := policy(t, SlowDropOldest)
 	c, fast := r.client("a"), r.client("a")

@@ -85,7 +85,7 @@ func (sh *shard) dropOld(s *Subscriber, set *Settings) {
 	for i := 0; i < s.out.len(); {
 		w := s.out.waiting[s.out.head+i]
 		switch {
-		case w.run == nil:
+		case w.run == nil || w.frame.replay:
 			i++
 		case sh.hub.since(w.frame.at) <= set.OutboxAge:
 			return // so are those behind it

@@ -15,7 +15,7 @@ import (
 func TestConformanceEchoes(t *testing.T) {
 	n := example(t, "conformance.yaml")
 	for _, test := range []struct{ size, fragment int }{
-		{0, 1}, {125, 1}, {1 << 20, 64}, {16 << 20, 16 << 20}, {16 << 20, 64},
+		{0, 1}, {125, 1}, {1 << 20, 64}, {16 << 20, 16 << 20}, {16 << 20 / scale, 64},
 	} {
 		t.Run(fmt.Sprintf("%d bytes in fragments of %d", test.size, test.fragment), func(t *testing.T) {
 			ctx := within(t)

@@ -23,7 +23,6 @@ func chromium(t *testing.T, chosen []client, files certificates) context.Context
 		return nil
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("ignore-certificate-errors-spki-list", files.pin),
 		chromedp.Flag("disable-quic", true),

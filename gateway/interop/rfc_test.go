@@ -370,5 +370,8 @@ func (r *row) say(ctx context.Context, c *websocket.Conn) error {
 			w = nil
 		}
 	}
+	if w != nil { // what the client keeps of an unfinished message goes out with a ping
+		go func() { _ = c.Ping(ctx) }()
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -53,6 +54,7 @@ func TestSlowReaderIsLetGo(t *testing.T) {
 	cfg := config.Default()
 	cfg.Limits.WriteQueue = 16 * config.KiB
 	cfg.Limits.OutboxFrames = 64
+	cfg.Limits.CloseTimeout = config.Duration(time.Minute) // it reads its farewell late
 	n := start(t, cfg)
 	idle, err := n.dialWith(ctx, "?channel=busy", narrow())
 	if err != nil {

@@ -85,6 +85,8 @@ const (
 	CloseFull
 	// CloseForward: what the client sent could not be forwarded.
 	CloseForward
+	// ClosePublish: what the client published was not taken, and its endpoint closes then (on_refused: close).
+	ClosePublish
 	// CloseGap: messages may have been lost, and its endpoint closes then (on_gap: close).
 	CloseGap
 
@@ -216,7 +218,7 @@ type GuardStep uint8
 const (
 	// GuardStopAccepting: guard.stop_accepting is reached, new connections are refused.
 	GuardStopAccepting GuardStep = iota
-	// GuardShedQueues: guard.shed_queues is reached, the clients for whom most waits are closed.
+	// GuardShedQueues: guard.shed_queues is reached, the clients for whom most waits are closed, and histories are let go.
 	GuardShedQueues
 	// GuardShedNewest: guard.shed_newest is reached, the newest connections are closed.
 	GuardShedNewest

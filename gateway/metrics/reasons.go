@@ -38,6 +38,7 @@ var (
 		CloseRevoked:        "revoked",
 		CloseFull:           "full",
 		CloseForward:        "forward",
+		ClosePublish:        "publish",
 		CloseGap:            "gap",
 	}
 	handshakeFailures = [NumHandshakeFailures]string{

@@ -402,6 +402,45 @@ func TestA8OwnChannels(t *testing.T) {
 	})
 }
 
+// A8: a policy that is replaced between the moment that the hub knows a connection and
+// the one that it has joined holds for it, too, and its user's count is that of what it is in.
+func TestA8PolicyChangesWhileJoining(t *testing.T) {
+	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {
+		guarded(t, r, FromAuthorization, "users")
+		c := &client{t: t}
+		id, err := r.ep.Auth.Authority.Load().Verifier.Verify(tokenFor(t, "alice", time.Hour, "a"), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		adm, err := r.ep.grant(id, []string{"a", "b"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What Open does before it joins.
+		c.ep = r.ep
+		c.admission.Store(adm)
+		c.Hold()
+		r.hub.Attach(&c.Subscriber, c, r.ep.Variants.pick(false, ws.Deflate{}))
+		synctest.Wait()
+		a := *r.ep.Auth.Authority.Load()
+		a.Policy = policy(t, "claims")
+		r.ep.Auth.Authority.Store(&a)
+		r.hub.Each(func(conn hub.Conn) { conn.(*client).Adapt() })
+		c.join(adm, nil, []byte{})
+		synctest.Wait()
+		if a, b := r.hub.Subscribers("a"), r.hub.Subscribers("b"); a != 1 || b != 0 {
+			t.Errorf("%d and %d subscribers", a, b)
+		}
+		if n := r.ep.Auth.Users.users["alice"]; n != 1 {
+			t.Errorf("%d channels are counted", n)
+		}
+		c.Detach()
+		if n := r.ep.Auth.Users.Users(); n != 0 {
+			t.Errorf("%d users are counted when it has ended", n)
+		}
+	})
+}
+
 // A6: a connection that was let in while its token was revoked is cut when it opens.
 func TestA6RevokedWhileOpening(t *testing.T) {
 	inBubble(t, hub.Settings{}, nil, func(t *testing.T, r *rig) {

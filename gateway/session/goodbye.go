@@ -26,7 +26,7 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 		return ws.TryAgainLater, "slow consumer"
 	case metrics.CloseFull:
 		return ws.TryAgainLater, "full"
-	case metrics.CloseForward:
+	case metrics.CloseForward, metrics.ClosePublish:
 		return ws.TryAgainLater, "the message could not be taken"
 	case metrics.CloseMemory:
 		return ws.TryAgainLater, "the node is short of memory"
@@ -63,7 +63,7 @@ func closeCode(r metrics.CloseReason) (ws.CloseCode, string) {
 // back, here or on another node, so that it matters that not all do at once.
 func comesBack(reason metrics.CloseReason) bool {
 	switch reason {
-	case metrics.CloseDrain, metrics.CloseRebalance, metrics.CloseSlow, metrics.CloseMemory, metrics.CloseFull, metrics.CloseGap, metrics.CloseForward:
+	case metrics.CloseDrain, metrics.CloseRebalance, metrics.CloseSlow, metrics.CloseMemory, metrics.CloseFull, metrics.CloseGap, metrics.CloseForward, metrics.ClosePublish:
 		return true
 	default:
 		return false

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -148,8 +149,7 @@ func (s *Session) adapt(id *auth.Identity) {
 		if !s.admission.CompareAndSwap(old, next) {
 			continue // somebody else was faster: from the new one
 		}
-		if old.counted.Swap(false) {
-			s.ep.Auth.Users.add(old.id.User, -len(old.Channels))
+		if s.uncount(old) {
 			s.count(next)
 		}
 		for _, name := range lost {
@@ -159,6 +159,20 @@ func (s *Session) adapt(id *auth.Identity) {
 			s.Close(nil, metrics.CloseForbidden)
 		}
 		return
+	}
+}
+
+// leaveLost leaves what a policy took away that was replaced while the session
+// joined: adapt left the channels then, perhaps before they were joined.
+func (s *Session) leaveLost(joined *Admission) {
+	now := s.admission.Load()
+	if now == joined {
+		return
+	}
+	for _, name := range joined.Channels {
+		if !slices.Contains(now.Channels, name) {
+			s.ep.Hub.Unsubscribe(&s.Subscriber, name)
+		}
 	}
 }
 

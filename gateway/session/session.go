@@ -33,6 +33,8 @@ type Endpoint struct {
 	Forward func(f *Forwarded) error
 	// EchoSelf: does a publisher get its own message.
 	EchoSelf bool
+	// MustTake: a publisher is closed when its message is not taken, or may not have been.
+	MustTake bool
 	// Channels are joined when the URL names none.
 	Channels []string
 	// Allow are the channels that the URL may name: exact names or a prefix and a trailing *.
@@ -136,6 +138,7 @@ func (s *Session) join(adm *Admission, resume *protocol.Resume, first []byte) bo
 	}
 	if adm.id != nil {
 		s.count(adm)
+		s.leaveLost(adm)
 		s.watch(adm.id)
 	}
 	return true
@@ -259,9 +262,21 @@ func (s *Session) message(limits *Limits, m ws.Message) {
 	if !s.ep.EchoSelf {
 		p.Except = &s.Subscriber
 	}
+	if s.ep.MustTake {
+		p.Done = s.outcome
+	}
 	// What the hub refuses it has counted; the raw protocol has no way to tell.
-	_, _ = s.ep.Hub.Publish(adm.publish, p)
+	if _, err := s.ep.Hub.Publish(adm.publish, p); err != nil && s.ep.MustTake {
+		s.endFor(metrics.ClosePublish)
+	}
 	s.published = true
+}
+
+// outcome is told what became of a publication, by any goroutine.
+func (s *Session) outcome(_ hub.Receipt, err error) {
+	if err != nil {
+		s.Close(nil, metrics.ClosePublish)
+	}
 }
 
 // broken ends the session for what the parser found.

@@ -47,14 +47,18 @@ func (s *Session) count(adm *Admission) {
 	adm.counted.Store(true)
 	if s.Ended() { // perhaps before there was something to take back
 		s.uncount(adm)
+	} else if now := s.admission.Load(); now != adm && s.uncount(adm) { // adapt came when adm was not counted yet
+		s.count(now)
 	}
 }
 
-// uncount takes that back, once.
-func (s *Session) uncount(adm *Admission) {
-	if adm != nil && adm.counted.Swap(false) {
-		s.ep.Auth.Users.add(adm.id.User, -len(adm.Channels))
+// uncount takes that back, once, and reports whether it did.
+func (s *Session) uncount(adm *Admission) bool {
+	if adm == nil || !adm.counted.Swap(false) {
+		return false
 	}
+	s.ep.Auth.Users.add(adm.id.User, -len(adm.Channels))
+	return true
 }
 
 // Detach takes the session out of the hub when its connection has ended, and

@@ -102,13 +102,14 @@ func (r *puffer) dynamic() {
 	for _, sym := range puffOrder[:n] {
 		meta[sym] = r.bits(3)
 	}
+	of := codeOf(meta)
 	var lengths []int
 	for len(lengths) < literals+distances {
 		last := 0
 		if len(lengths) > 0 {
 			last = lengths[len(lengths)-1]
 		}
-		switch sym := r.symbol(meta); sym {
+		switch sym := r.symbol(&of); sym {
 		case 16:
 			if len(lengths) == 0 {
 				panic(errPuffCode)
@@ -148,30 +149,36 @@ func (r *puffer) check(lengths []int) {
 	r.odd = r.odd || room > 0 && (codes != 1 || room != all/2)
 }
 
-// symbol reads one of a canonical Huffman code (section 3.2.2).
-func (r *puffer) symbol(lengths []int) int {
-	code, first, index := 0, 0, 0
-	for n := 1; n <= 15; n++ {
-		code |= r.bits(1)
-		count := 0
-		for _, l := range lengths {
+// A code is a canonical Huffman code (section 3.2.2): how many symbols have each
+// length, and the symbols in the order of their codes.
+type code struct {
+	counts  [16]int
+	symbols []int
+}
+
+func codeOf(lengths []int) (c code) {
+	for n := 1; n < len(c.counts); n++ {
+		for sym, l := range lengths {
 			if l == n {
-				count++
+				c.counts[n]++
+				c.symbols = append(c.symbols, sym)
 			}
 		}
-		if code-first < count {
-			for sym, l := range lengths {
-				if l == n {
-					if code == first {
-						return sym
-					}
-					code--
-				}
-			}
+	}
+	return c
+}
+
+// symbol reads one of c.
+func (r *puffer) symbol(c *code) int {
+	bits, first, index := 0, 0, 0
+	for _, count := range c.counts[1:] {
+		bits |= r.bits(1)
+		if bits-first < count {
+			return c.symbols[index+bits-first]
 		}
 		index += count
 		first = (first + count) << 1
-		code <<= 1
+		bits <<= 1
 	}
 	panic(errPuffCode)
 }
@@ -180,8 +187,9 @@ func (r *puffer) symbol(lengths []int) int {
 func (r *puffer) codes(literals, distances []int) {
 	base := []int{3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258}
 	extra := []int{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
+	literal, distant := codeOf(literals), codeOf(distances)
 	for {
-		sym := r.symbol(literals)
+		sym := r.symbol(&literal)
 		switch {
 		case sym < 256:
 			r.out = append(r.out, byte(sym))
@@ -192,7 +200,7 @@ func (r *puffer) codes(literals, distances []int) {
 			panic(errPuffCode)
 		}
 		n := base[sym-257] + r.bits(extra[sym-257])
-		d := r.symbol(distances)
+		d := r.symbol(&distant)
 		if d > 29 {
 			panic(errPuffCode)
 		}

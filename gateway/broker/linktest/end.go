@@ -18,14 +18,17 @@ func (f *fleet) testClose(t *testing.T) {
 	class, channel := f.class(number, time.Minute), f.channel("close")
 	f.b.subscribe(t, channel)
 	f.b.until(t, "first message", func() bool {
-		_ = n.Publish(channel, []byte(probe+"close"))
+		_ = n.Publish(channel, []byte(probe+"close"), nil, nil)
 		return f.b.got(channel, probe+"close") > 0
 	})
 	n.stored(t, class, f.channel("warm"), "x")
+	var answers, outcomes atomic.Int64
+	told := func() { outcomes.Add(1) }
 	for i := range number {
-		n.publish(t, channel, fmt.Sprint(i))
+		if err := n.Publish(channel, []byte(fmt.Sprint(i)), told, func(error) { told() }); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var answers atomic.Int64
 	for range number {
 		if err := n.Append(class, f.channel("close"), []byte("x"), func(broker.Position, error) { answers.Add(1) }); err != nil {
 			t.Fatal(err)
@@ -35,8 +38,11 @@ func (f *fleet) testClose(t *testing.T) {
 	if got := answers.Load(); got != number {
 		t.Errorf("%d of %d appends were answered when Close had returned", got, number)
 	}
+	if got := outcomes.Load(); got != number {
+		t.Errorf("%d of %d publishers were told when Close had returned", got, number)
+	}
 	f.b.when(t, "all messages", func() bool { return count(f.b.by[channel], "") >= number })
-	if err := n.Publish(channel, []byte("x")); !errors.Is(err, broker.ErrDown) {
+	if err := n.Publish(channel, []byte("x"), nil, nil); !errors.Is(err, broker.ErrDown) {
 		t.Errorf("Publish after Close: %v", err)
 	}
 }
@@ -51,7 +57,8 @@ func (f *fleet) testDown(t *testing.T) {
 	var asked, answered atomic.Int64
 	stop := make(chan struct{})
 	over := make(chan struct{})
-	go func() { // appends are on their way when the engine ends
+	answer := func() { answered.Add(1) }
+	go func() { // messages are on their way when the engine ends
 		defer close(over)
 		for {
 			select {
@@ -59,7 +66,10 @@ func (f *fleet) testDown(t *testing.T) {
 				return
 			default:
 			}
-			if f.a.Append(class, channel, []byte("x"), func(broker.Position, error) { answered.Add(1) }) == nil {
+			if f.a.Append(class, channel, []byte("x"), func(broker.Position, error) { answer() }) == nil {
+				asked.Add(1)
+			}
+			if f.a.Publish(channel, []byte("x"), answer, func(error) { answer() }) == nil {
 				asked.Add(1)
 			}
 		}
@@ -71,7 +81,7 @@ func (f *fleet) testDown(t *testing.T) {
 	}
 	close(stop)
 	<-over
-	f.a.until(t, "answer to every append", func() bool { return answered.Load() == asked.Load() })
+	f.a.until(t, "answer to every message", func() bool { return answered.Load() == asked.Load() })
 	f.refused(t, f.a)
 	f.Start(t)
 	for i, n := range f.nodes {
@@ -90,7 +100,7 @@ func (f *fleet) testDown(t *testing.T) {
 	f.b.subscribe(t, channel)
 	f.reachOne(t, channel)
 	if got := answered.Load(); got != asked.Load() {
-		t.Errorf("%d answers to %d appends", got, asked.Load())
+		t.Errorf("%d answers to %d messages", got, asked.Load())
 	}
 	f.a.until(t, "histories", func() bool { _, err := f.a.append(t, class, channel, "after"); return err == nil })
 }
@@ -112,7 +122,7 @@ func (f *fleet) refused(t *testing.T, n *node) {
 	for method, err := range map[string]error{
 		"Subscribe":   n.Subscribe(within(t), []string{"x"}),
 		"Unsubscribe": n.Unsubscribe(within(t), []string{"x"}),
-		"Publish":     n.Publish("x", []byte("x")),
+		"Publish":     n.Publish("x", []byte("x"), nil, nil),
 		"Flush":       n.Flush(within(t)),
 		"Append":      n.Append(class, "x", []byte("x"), func(broker.Position, error) { t.Error("done was called") }),
 		"Read":        read,

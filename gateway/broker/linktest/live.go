@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"sluice/gateway/broker"
 )
 
-// What a node publishes, the others get once, in order, and it does not get itself.
+// What a node publishes, the others get once, in order, and it does not get itself; who wants to know is told that it was taken.
 func (f *fleet) testPublish(t *testing.T) {
 	const number = 1000
 	channel := f.channel("publish")
@@ -18,11 +19,16 @@ func (f *fleet) testPublish(t *testing.T) {
 		n.subscribe(t, channel)
 	}
 	f.reach(t, channel)
+	var taken atomic.Int64
 	for i := range number {
 		for _, n := range f.nodes {
-			n.publish(t, channel, fmt.Sprintf("%s %d", n.name, i))
+			err := n.Publish(channel, fmt.Appendf(nil, "%s %d", n.name, i), func() { taken.Add(1) }, func(err error) { t.Error(err) })
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	f.a.until(t, "outcome of each message", func() bool { return taken.Load() == int64(number*len(f.nodes)) })
 	for _, n := range f.nodes {
 		n.when(t, "messages of both others", func() bool { return count(n.by[channel], "") >= 2*number })
 		next := map[string]int{}
@@ -69,7 +75,7 @@ func (f *fleet) reach(t *testing.T, channel string) {
 			}
 			text := probe + from.name + " to " + to.name
 			to.until(t, text, func() bool {
-				_ = from.Publish(channel, []byte(text))
+				_ = from.Publish(channel, []byte(text), nil, nil)
 				return to.got(channel, text) > 0
 			})
 		}
@@ -152,7 +158,7 @@ func (f *fleet) reachOne(t *testing.T, channel string) {
 	t.Helper()
 	text := probe + f.channel("reach")
 	f.b.until(t, text, func() bool {
-		_ = f.a.Publish(channel, []byte(text))
+		_ = f.a.Publish(channel, []byte(text), nil, nil)
 		return f.b.got(channel, text) > 0
 	})
 }
@@ -199,12 +205,12 @@ func (f *fleet) testBusy(t *testing.T) {
 	channel, large := f.channel("busy"), strings.Repeat("x", 4096)
 	f.b.subscribe(t, channel)
 	f.b.until(t, "first message", func() bool {
-		_ = n.Publish(channel, []byte(probe+"busy"))
+		_ = n.Publish(channel, []byte(probe+"busy"), nil, nil)
 		return f.b.got(channel, probe+"busy") > 0
 	})
 	sent, refused := 0, 0
 	for refused < 10 {
-		err := n.Publish(channel, fmt.Append(nil, sent, " ", large))
+		err := n.Publish(channel, fmt.Append(nil, sent, " ", large), nil, nil)
 		switch {
 		case err == nil:
 			sent++
@@ -239,14 +245,14 @@ func (f *fleet) testSlow(t *testing.T) {
 	channel := f.channel("slow")
 	n.subscribe(t, channel)
 	n.until(t, "first message", func() bool {
-		_ = f.a.Publish(channel, []byte(probe+"slow"))
+		_ = f.a.Publish(channel, []byte(probe+"slow"), nil, nil)
 		return n.got(channel, probe+"slow") > 0
 	})
 	f.a.flush(t)
 	release := n.block()
 	defer release()
 	for i := range number {
-		for f.a.Publish(channel, fmt.Append(nil, i)) != nil {
+		for f.a.Publish(channel, fmt.Append(nil, i), nil, nil) != nil {
 			f.a.flush(t)
 		}
 	}

@@ -24,6 +24,7 @@ type node struct {
 	ups     int
 	downs   []error
 	losts   int
+	missed  []string
 	closed  bool
 	by      map[string][]message
 	control []string
@@ -136,6 +137,11 @@ func (n *node) Message(channel string, m []byte, pos broker.Position, prev uint6
 	})
 }
 
+// Missed implements broker.Receiver.
+func (n *node) Missed(channel string) {
+	n.call("Missed", func() { n.missed = append(n.missed, channel) })
+}
+
 // Lost implements broker.Receiver.
 func (n *node) Lost() { n.call("Lost", func() { n.losts++ }) }
 
@@ -236,7 +242,7 @@ func (n *node) subscribe(t testing.TB, channels ...string) {
 
 func (n *node) publish(t testing.TB, channel, text string) {
 	t.Helper()
-	if err := n.Publish(channel, []byte(text)); err != nil {
+	if err := n.Publish(channel, []byte(text), nil, nil); err != nil {
 		t.Fatalf("node %s: Publish: %v", n.name, err)
 	}
 }

@@ -2,7 +2,10 @@ package natsbroker
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"sluice/gateway/broker"
 )
@@ -36,6 +39,9 @@ func (c *conn) agree(ctx context.Context) error {
 	defer cancel()
 	for range others {
 		if _, err := sub.NextMsgWithContext(bounded); err != nil {
+			if errors.Is(err, nats.ErrNoResponders) {
+				return nil // their nodes are about to begin, and publish nothing yet
+			}
 			if ctx.Err() == nil && bounded.Err() != nil {
 				c.link.o.Log.Debug().Int("servers", len(others)).Msg("nats: not all servers have confirmed a subscription")
 				return nil
@@ -51,7 +57,7 @@ func (c *conn) asking() string { return c.link.o.Prefix + ".s" }
 
 // answer answers agree's question of another node.
 func (c *conn) answer(reply string) {
-	if err := c.out.put(op{subject: reply}); err == broker.ErrBusy {
+	if err := c.out.Put(op{subject: reply}); err == broker.ErrBusy {
 		c.link.o.Log.Debug().Msg("nats: the queue is full, a question is not answered")
 	}
 }

@@ -73,10 +73,10 @@ func (l *Link) Append(of broker.Class, channel string, m []byte, done func(broke
 	}
 	k := c.class(of)
 	o := op{subject: l.subject("h."+of.Name, channel), data: m, held: true}
-	if err := c.out.reserve(&o); err != nil {
+	if err := c.out.Reserve(o); err != nil {
 		return err
 	}
-	number, ok := c.appends.add(&pending{class: k, size: o.size(), until: time.Now().Add(appendTimeout), done: done})
+	number, ok := c.appends.add(&pending{class: k, size: o.Size(), until: time.Now().Add(appendTimeout), done: done})
 	if !ok {
 		return broker.ErrDown
 	}
@@ -102,6 +102,9 @@ func (e *apiError) Error() string { return "JetStream: " + e.Description }
 // errNoJetStream: nobody stores anything.
 var errNoJetStream = errors.New("natsbroker: no JetStream answers: histories need it, with most of its servers up")
 
+// errWithoutJetStream is the case of it where there seems to be none.
+var errWithoutJetStream = fmt.Errorf("%w (nats-server needs -js, or jetstream in its configuration, and the user's account to be allowed it)", errNoJetStream)
+
 // confirmed is called for what came to the inbox.
 func (c *conn) confirmed(number string, m *nats.Msg) {
 	n, err := strconv.ParseUint(number, 10, 64)
@@ -112,7 +115,7 @@ func (c *conn) confirmed(number string, m *nats.Msg) {
 	if p == nil {
 		return // it has timed out
 	}
-	c.out.free(p.size)
+	c.out.Free(p.size)
 	var a answer
 	switch {
 	case m.Header.Get("Status") == noResponders:
@@ -143,15 +146,15 @@ func (c *conn) rejected(o *op, err error) {
 	}
 	number, _ := strconv.ParseUint(o.reply[len(c.inbox)+1:], 10, 64)
 	if p := c.appends.take(number); p != nil {
-		c.out.free(p.size)
-		p.done(broker.Position{}, fmt.Errorf("%w: %w", broker.ErrDown, err))
+		c.out.Free(p.size)
+		p.done(broker.Position{}, err)
 	}
 }
 
 // expire ends the wait for answers that do not come.
 func (c *conn) expire(now time.Time) {
 	for _, p := range c.appends.takeIf(func(p *pending) bool { return p.until.Before(now) }) {
-		c.out.free(p.size)
+		c.out.Free(p.size)
 		p.class.forget()
 		p.done(broker.Position{}, fmt.Errorf("natsbroker: JetStream did not confirm a message within %v", appendTimeout))
 	}

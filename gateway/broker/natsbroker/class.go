@@ -34,6 +34,7 @@ type class struct {
 	of       broker.Class // no Size: nothing but its epoch was asked for
 	epoch    string       // "": not known
 	highest  uint64       // offset that was confirmed
+	heard    uint64       // offset that came last
 	ready    bool
 	ensuring chan struct{} // closed when that is over; nil: it is not under way
 	err      error         // of the last time
@@ -67,11 +68,20 @@ func (k *class) send(o op) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ready && len(k.waiting) == 0 {
-		k.conn.out.putReserved(o)
+		k.conn.out.PutReserved(o)
 		return
 	}
 	k.waiting = append(k.waiting, o)
 	k.begin()
+}
+
+// prepare has the stream made, in the background.
+func (k *class) prepare() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.ready {
+		k.begin()
+	}
 }
 
 // begin begins to make the stream. mu is held.
@@ -146,9 +156,9 @@ func (k *class) ensure() {
 	k.waiting = nil
 	for i := range waiting {
 		if err != nil {
-			k.conn.rejected(&waiting[i], err)
+			k.conn.rejected(&waiting[i], broker.Down(err))
 		} else {
-			k.conn.out.putReserved(waiting[i])
+			k.conn.out.PutReserved(waiting[i])
 		}
 	}
 }
@@ -187,8 +197,10 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 			want.Replicas = 1 // until there are more
 			s, err = js.CreateStream(ctx, want)
 		}
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = js.Stream(ctx, want.Name) // another node was faster
+		if taken(err) {
+			if other, missing := js.Stream(ctx, want.Name); missing == nil {
+				s, err = other, nil // another node was faster
+			}
 		}
 	case err == nil && differs(&s.CachedInfo().Config, &want):
 		config := s.CachedInfo().Config
@@ -210,10 +222,14 @@ func (k *class) make(ctx context.Context, of broker.Class) (epoch string, err er
 		err = k.reach(ctx, of)
 	}
 	switch {
-	case notYet(err), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+		return "", errWithoutJetStream
+	case notYet(err), errors.Is(err, context.DeadlineExceeded):
 		return "", errNoJetStream
 	case err != nil:
 		return "", k.conn.failure(err)
+	case s.CachedInfo().Created.IsZero(): // another node's request is still at it
+		return "", errNoJetStream
 	}
 	return epochOf(s.CachedInfo().Created), nil
 }
@@ -240,6 +256,14 @@ func notYet(err error) bool {
 	const notAvailable = 10008
 	var e *jetstream.APIError
 	return errors.As(err, &e) && e.ErrorCode == notAvailable
+}
+
+// taken says that there is a stream of that name, or one that has its subjects:
+// of two nodes that make one at once, nats-server tells the slower one either.
+func taken(err error) bool {
+	const overlap = 10065
+	var e *jetstream.APIError
+	return errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.As(err, &e) && e.ErrorCode == overlap
 }
 
 // fewServers says that JetStream has not as many servers as there are to be copies.
@@ -302,7 +326,7 @@ func (c *conn) place(m *nats.Msg) (at broker.Position, prev uint64) {
 		return at, 0
 	}
 	prev, _ = strconv.ParseUint(m.Header.Get(headerLast), 10, 64)
-	return broker.Position{Epoch: c.epoch(stream), Offset: offset}, prev
+	return broker.Position{Epoch: c.epoch(stream, offset), Offset: offset}, prev
 }
 
 // Headers of what a stream has stored (ADR-28, ADR-31).
@@ -314,11 +338,16 @@ const (
 	headerTime     = "Nats-Time-Stamp"
 )
 
-// epoch is a stream's, asked for once; "": it cannot be had.
-func (c *conn) epoch(stream string) string {
+// epoch is that of an offset that came, "" where it cannot be had. It is asked for once,
+// and again where the offsets do not grow: the stream may have been made anew.
+func (c *conn) epoch(stream string, offset uint64) string {
 	k := c.named(stream)
 	k.mu.Lock()
 	epoch := k.epoch
+	if offset <= k.heard {
+		epoch = ""
+	}
+	k.heard = offset
 	k.mu.Unlock()
 	if epoch != "" {
 		return epoch
@@ -332,8 +361,8 @@ func (c *conn) epoch(stream string) string {
 	}
 	epoch = epochOf(info.Created)
 	k.mu.Lock()
-	if k.epoch == "" {
-		k.epoch = epoch
+	if k.epoch != epoch {
+		k.epoch, k.highest = epoch, 0
 	}
 	k.mu.Unlock()
 	return epoch

@@ -16,18 +16,19 @@ import (
 // conn is one connection, from its beginning to its end.
 type conn struct {
 	// Static after connect.
-	link   *Link
-	nc     *nats.Conn
-	in     chan *nats.Msg // all that comes, in order
-	closed chan struct{}
-	lost   chan struct{} // a token: messages were dropped
-	inbox  string        // confirmations of appends come to inbox.NUMBER
-	prefix string        // of the subjects of channels
-	out    outbox
-	writer sync.WaitGroup
+	link    *Link
+	nc      *nats.Conn
+	in      chan *nats.Msg // all that comes, in order
+	closed  chan struct{}
+	lost    chan struct{} // a token: messages were dropped
+	inbox   string        // confirmations of appends come to inbox.NUMBER
+	prefix  string        // of the subjects of channels
+	out     *broker.Outbox[op]
+	workers sync.WaitGroup
 
-	appends appends
-	classes classes
+	appends  appends
+	confirms confirms
+	classes  classes
 
 	// Guarded by mu.
 	mu   sync.Mutex
@@ -45,8 +46,9 @@ func (l *Link) connect() (*conn, error) {
 		link: l, in: make(chan *nats.Msg, maxIn), closed: make(chan struct{}), lost: make(chan struct{}, 1),
 		subs: map[string]*nats.Subscription{}, prefix: l.subject("c", ""),
 	}
-	c.out.init(l.o.QueueBytes)
+	c.out = broker.NewOutbox[op](l.o.QueueBytes)
 	c.appends.init()
+	c.confirms.init()
 	c.classes.init()
 	options := append([]nats.Option(nil), l.dial...)
 	options = append(options,
@@ -56,6 +58,9 @@ func (l *Link) connect() (*conn, error) {
 	var err error
 	if l.embedded != nil {
 		l.embedded.join(l.ctx)
+		if err := l.embedded.refused(); err != nil {
+			return nil, err
+		}
 		if l.embedded.user != "" {
 			options = append(options, nats.UserInfo(l.embedded.user, l.embedded.password))
 		}
@@ -108,9 +113,15 @@ func (c *conn) losing() {
 // serve hands over what comes in until the connection ends, and returns why it did.
 func (c *conn) serve() error {
 	l := c.link
-	c.writer.Go(c.write)
+	c.workers.Go(c.write)
+	c.workers.Go(c.confirm)
 	l.conn.Store(c)
 	l.receiver.Up()
+	if l.embedded == nil {
+		for _, of := range l.o.Classes {
+			c.class(of).prepare()
+		}
+	}
 	var moved <-chan struct{}
 	if l.embedded != nil {
 		moved = l.embedded.healed
@@ -127,6 +138,12 @@ func (c *conn) serve() error {
 			l.receiver.Lost()
 		case now := <-t.C:
 			c.expire(now)
+			if l.embedded == nil {
+				continue
+			}
+			if err := l.embedded.refused(); err != nil {
+				return err
+			}
 		case <-c.closed:
 			return c.why()
 		case <-l.ctx.Done():
@@ -147,8 +164,13 @@ func (c *conn) why() error {
 func (c *conn) end() {
 	c.nc.Close()
 	<-c.closed
-	c.out.end()
-	c.writer.Wait()
+	for _, p := range c.out.End() {
+		if p.lost != nil {
+			p.lost(broker.ErrDown)
+		}
+	}
+	c.workers.Wait()
+	settle(c.confirms.take(), nats.ErrConnectionClosed)
 	c.fail()
 }
 
@@ -158,7 +180,7 @@ func (c *conn) failure(err error) error {
 		return nil
 	}
 	if c.nc.IsClosed() {
-		return fmt.Errorf("%w: %w", broker.ErrDown, err)
+		return broker.Down(err)
 	}
 	return err
 }

@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -24,9 +24,11 @@ type embedded struct {
 	server *server.Server
 	size   int    // servers that the cluster has, as it was configured
 	temp   string // its directory; "" where it has one of its own
+	log    serverLog
 
 	user, password string        // of those who connect, where nobody else may
 	healed         chan struct{} // a token: a server that had been gone is back
+	caught         atomic.Bool   // see catchUp
 	quit           chan struct{}
 	done           sync.WaitGroup
 }
@@ -91,19 +93,34 @@ func startServer(o *Options) (*embedded, error) {
 		e.remove()
 		return nil, fmt.Errorf("natsbroker: embedded server: %w", err)
 	}
-	log := o.Log.With().Str("component", "nats").Logger()
-	e.server.SetLoggerV2(&serverLog{log: log}, false, false, false)
+	e.log.log = o.Log.With().Str("server", "nats").Logger()
+	e.server.SetLoggerV2(&e.log, false, false, false)
 	e.server.Start()
-	if !e.server.ReadyForConnections(readyTimeout) {
+	if err := e.ready(); err != nil {
 		e.server.Shutdown()
 		e.remove()
-		return nil, fmt.Errorf("natsbroker: the embedded server did not start within %v: is %s or %s taken by another process?",
-			readyTimeout, c.ClusterListen, c.ClientListen)
+		return nil, err
+	}
+	if e.size == 1 {
+		e.caught.Store(true)
 	}
 	if c.ClusterListen != "" {
 		e.done.Go(e.watch)
 	}
 	return e, nil
+}
+
+// ready waits until the server listens.
+func (e *embedded) ready() error {
+	for end := time.Now().Add(readyTimeout); time.Now().Before(end); {
+		if e.server.ReadyForConnections(readyTimeout / 100) {
+			return nil
+		}
+		if why := e.log.fatal.Load(); why != nil {
+			return fmt.Errorf("natsbroker: the server inside the node does not start: %s", *why)
+		}
+	}
+	return fmt.Errorf("natsbroker: the server inside the node did not start within %v", readyTimeout)
 }
 
 // cluster fills in how the servers find each other.
@@ -164,7 +181,8 @@ const watchPeriod = 250 * time.Millisecond
 func (e *embedded) watch() {
 	t := time.NewTicker(watchPeriod)
 	defer t.Stop()
-	w := routes{ended: map[string]int{}}
+	w, started := routes{ended: map[string]int{}}, time.Now()
+	var alone time.Time // since when, or when it was said last
 	for {
 		select {
 		case <-e.quit:
@@ -172,7 +190,12 @@ func (e *embedded) watch() {
 		case <-t.C:
 		}
 		now, err := e.connections()
-		if err != nil || !w.look(now) {
+		if err != nil {
+			continue
+		}
+		e.catchUp(len(now) == 0, time.Since(started))
+		alone = e.sayAlone(len(now) == 0, alone)
+		if !w.look(now) {
 			continue
 		}
 		select {
@@ -180,6 +203,49 @@ func (e *embedded) watch() {
 		default:
 		}
 	}
+}
+
+// Pauses before it is said that a node is alone, and said again.
+const (
+	alonePause = 5 * time.Second
+	aloneAgain = time.Minute
+)
+
+// sayAlone logs that no other server is connected. It may be so for a good reason.
+func (e *embedded) sayAlone(alone bool, since time.Time) time.Time {
+	now := time.Now()
+	switch {
+	case !alone || e.size == 1:
+		return time.Time{}
+	case since.IsZero():
+		return now.Add(alonePause - aloneAgain)
+	case now.Sub(since) < aloneAgain:
+		return since
+	}
+	e.log.log.Warn().Int("routes", e.size-1).Msg("no other node of broker.cluster.routes is connected: this one is alone, and its clients hear nobody else's")
+	return now
+}
+
+// catchUpTimeout bounds how long a node is not ready after its start since its
+// histories are older than those of the others.
+const catchUpTimeout = 2 * time.Minute
+
+// catchUp notes once that the server has the histories that it keeps for the
+// cluster: without, a node that is restarted next may take the last whole copy with it.
+// A server that finds no others has nobody to catch up with.
+func (e *embedded) catchUp(alone bool, since time.Duration) {
+	if e.caught.Load() {
+		return
+	}
+	health := e.server.Healthz(nil)
+	switch {
+	case health.StatusCode == http.StatusOK, alone && since > joinTimeout:
+	case since > catchUpTimeout:
+		e.log.log.Warn().Str("health", health.Error).Msg("histories have not caught up with the other nodes'; the node is ready without")
+	default:
+		return
+	}
+	e.caught.Store(true)
 }
 
 // joinTimeout is how long a node of a fleet waits for another one before it
@@ -216,6 +282,18 @@ func (e *embedded) others() (map[string]bool, error) {
 		ids[id] = true
 	}
 	return ids, nil
+}
+
+// refused is why no other server takes this one, though some are there; nil: they do, or there are none.
+func (e *embedded) refused() error {
+	why := e.log.rejection()
+	if why == nil {
+		return nil
+	}
+	if others, err := e.others(); err == nil && len(others) == 0 {
+		return why
+	}
+	return nil
 }
 
 // connections are those to other servers, with each one's ID. There are several
@@ -261,19 +339,3 @@ func hostPort(address string) (host string, port int, err error) {
 	}
 	return host, port, nil
 }
-
-// serverLog takes the server's log lines.
-type serverLog struct{ log zerolog.Logger }
-
-func (s *serverLog) Noticef(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
-func (s *serverLog) Warnf(format string, v ...any)   { s.log.Warn().Msgf(format, v...) }
-func (s *serverLog) Errorf(format string, v ...any) {
-	level := zerolog.ErrorLevel
-	if strings.HasPrefix(format, "Error trying to connect to route") {
-		level = zerolog.WarnLevel // a node that is down, or not up yet
-	}
-	s.log.WithLevel(level).Msgf(format, v...)
-}
-func (s *serverLog) Fatalf(format string, v ...any) { s.log.Error().Msgf(format, v...) }
-func (s *serverLog) Debugf(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
-func (s *serverLog) Tracef(format string, v ...any) { s.log.Trace().Msgf(format, v...) }

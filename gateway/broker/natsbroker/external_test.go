@@ -3,53 +3,132 @@
 package natsbroker
 
 import (
-	"net"
-	"os/exec"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"sluice/gateway/broker"
+	"sluice/gateway/broker/enginetest"
 	"sluice/gateway/broker/linktest"
 )
 
 // A nats-server in a process of its own.
 func TestLinkExternal(t *testing.T) {
-	address, dir := freePorts(t, 1)[0], t.TempDir()
-	_, port, _ := net.SplitHostPort(address)
-	var server *exec.Cmd
-	stop := func(testing.TB) {
-		if server != nil {
-			_ = server.Process.Kill()
-			_ = server.Wait()
-			server = nil
-		}
-	}
-	start := func(t testing.TB) {
-		t.Helper()
-		server = exec.Command("nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", dir)
-		if err := server.Start(); err != nil {
-			t.Fatalf("%v: install it (Debian: nats-server)", err)
-		}
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			c, err := net.Dial("tcp", address)
-			if err == nil {
-				_ = c.Close()
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("nats-server does not listen: %v", err)
-			}
-		}
-	}
-	start(t)
-	t.Cleanup(func() { stop(t) })
+	s := enginetest.NATS(t)
+	s.Start(t)
 	linktest.Run(t, linktest.Engine{
-		Stop: stop, Start: start, Keeps: true,
+		Stop: func(testing.TB) { s.Kill() }, Start: s.Start, Keeps: true,
 		Swaps: true, // nats-server 2.9 republishes what it has stored without a lock
 		New: func(node string, queueBytes int) (broker.Link, error) {
 			o := options(node, queueBytes)
-			o.URLs = []string{"nats://" + address}
+			o.URLs = []string{"nats://" + s.Address}
 			return New(o)
 		},
 	})
 }
+
+// B1: a server without JetStream keeps no histories: the log says so, and what to
+// do, as soon as the link is up; so is told who publishes where there should be one,
+// and nothing was sent. All other channels flow.
+func TestFleetWithoutJetStream(t *testing.T) {
+	s := enginetest.NATSWithoutJetStream(t)
+	s.Start(t)
+	class := broker.Class{Name: "test", Size: 5, TTL: time.Minute}
+	said := make(lines, 100)
+	o := options("a", 1<<20)
+	o.URLs, o.Classes, o.Log = []string{"nats://" + s.Address}, []broker.Class{class}, zerolog.New(said)
+	l := linked(t, o)
+	if line := <-said; !strings.Contains(line, "nats-server needs -js") {
+		t.Errorf("the log says %s", line)
+	}
+	outcome := make(chan error, 2)
+	if err := l.Append(class, "kept", []byte("x"), func(_ broker.Position, err error) { outcome <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-outcome; !errors.Is(err, broker.ErrDown) || !strings.Contains(err.Error(), "nats-server needs -js") {
+		t.Errorf("the publisher is told %v", err)
+	}
+	if err := l.Publish("live", []byte("x"), func() { outcome <- nil }, func(err error) { outcome <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-outcome; err != nil {
+		t.Error(err)
+	}
+}
+
+// B2: nodes that meet a class of channels at once make one stream, and nobody's
+// message is refused because another node was faster.
+func TestFleetStreamsMadeAtOnce(t *testing.T) {
+	const nodes, classes = 4, 100
+	s := enginetest.NATS(t)
+	s.Start(t)
+	var links []*Link
+	for i := range nodes {
+		o := options(string(rune('a'+i)), 1<<20)
+		o.URLs = []string{"nats://" + s.Address}
+		links = append(links, linked(t, o))
+	}
+	for i := range classes {
+		class := broker.Class{Name: fmt.Sprint("class", i), Size: 5, TTL: time.Minute}
+		type outcome struct {
+			at  broker.Position
+			err error
+		}
+		outcomes := make(chan outcome, nodes)
+		for _, l := range links {
+			if err := l.Append(class, "room", []byte("x"), func(at broker.Position, err error) { outcomes <- outcome{at, err} }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		epochs := map[string]bool{}
+		for range links {
+			o := <-outcomes
+			if o.err != nil {
+				t.Errorf("%s: %v", class.Name, o.err)
+			}
+			epochs[o.at.Epoch] = true
+		}
+		if len(epochs) != 1 {
+			t.Errorf("%s has the epochs %v", class.Name, epochs)
+		}
+	}
+}
+
+// linked returns a link that is up.
+func linked(t *testing.T, o Options) *Link {
+	t.Helper()
+	l, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(upReceiver, 1)
+	if err := l.Start(up); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close(context.Background()) })
+	<-up
+	return l
+}
+
+// lines are what is written.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+// upReceiver hears that a link is up, and nothing else.
+type upReceiver chan struct{}
+
+func (u upReceiver) Up()                                           { u <- struct{}{} }
+func (upReceiver) Down(error)                                      {}
+func (upReceiver) Message(string, []byte, broker.Position, uint64) {}
+func (upReceiver) Missed(string)                                   {}
+func (upReceiver) Lost()                                           {}
+func (upReceiver) Control([]byte)                                  {}

@@ -67,7 +67,7 @@ func (l *Link) Close(ctx context.Context) error {
 
 // keep is the goroutine that connects, and hands over what comes in.
 func (l *Link) keep() {
-	broker.Keep(l.ctx, l.receiver, func() (func() error, error) {
+	broker.Keep(l.ctx, l.receiver, l.o.Log, func() (func() error, error) {
 		c, err := l.connect()
 		if err != nil {
 			return nil, err
@@ -80,6 +80,20 @@ func (l *Link) keep() {
 			return c.serve()
 		}, nil
 	})
+}
+
+// Unfit implements broker.Link.
+func (l *Link) Unfit() string {
+	if l.embedded == nil {
+		return ""
+	}
+	if err := l.embedded.refused(); err != nil {
+		return err.Error()
+	}
+	if !l.embedded.caught.Load() {
+		return "the node still gets the histories that it keeps from the others"
+	}
+	return ""
 }
 
 // live is the connection, or ErrDown.
@@ -109,12 +123,12 @@ func (l *Link) Unsubscribe(_ context.Context, channels []string) error {
 }
 
 // Publish implements broker.Link.
-func (l *Link) Publish(channel string, m []byte) error {
+func (l *Link) Publish(channel string, m []byte, taken func(), lost func(error)) error {
 	c, err := l.live()
 	if err != nil {
 		return err
 	}
-	return c.out.put(op{subject: l.subject("c", channel), data: m})
+	return c.out.Put(op{subject: l.subject("c", channel), data: m, taken: taken, lost: lost})
 }
 
 // Flush implements broker.Link.
@@ -123,12 +137,8 @@ func (l *Link) Flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	written := make(chan struct{})
-	if err := c.out.put(op{written: written}); err != nil {
-		return err
-	}
 	select {
-	case <-written:
+	case <-c.out.Empty():
 	case <-c.closed:
 		return broker.ErrDown
 	case <-ctx.Done():
@@ -152,7 +162,7 @@ func (l *Link) Forward(name string, m []byte, lost func(error)) error {
 	if err != nil {
 		return err
 	}
-	return c.out.put(op{subject: l.subject("f", name), data: m, lost: lost})
+	return c.out.Put(op{subject: l.subject("f", name), data: m, lost: lost})
 }
 
 // Send implements broker.Link.
@@ -165,7 +175,7 @@ func (l *Link) Send(node string, m []byte) error {
 	if node != "" {
 		subject += "." + node
 	}
-	return c.out.put(op{subject: subject, data: m})
+	return c.out.Put(op{subject: subject, data: m})
 }
 
 // subject of a channel, of the kind c or h.CLASS.

@@ -1,19 +1,19 @@
 package natsbroker
 
 import (
-	"net"
 	"slices"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"sluice/gateway/broker"
+	"sluice/gateway/broker/enginetest"
 	"sluice/gateway/broker/linktest"
 )
 
 // The server inside a node, with the others as its clients.
 func TestLinkEmbedded(t *testing.T) {
-	listen := freePorts(t, 1)[0]
+	listen := enginetest.FreeAddresses(t, 1)[0]
 	linktest.Run(t, linktest.Engine{New: func(node string, queueBytes int) (broker.Link, error) {
 		o := options(node, queueBytes)
 		if node == "a" {
@@ -27,7 +27,7 @@ func TestLinkEmbedded(t *testing.T) {
 
 // A cluster of three nodes' servers.
 func TestLinkCluster(t *testing.T) {
-	listen, routes := freePorts(t, 4), []string(nil)
+	listen, routes := enginetest.FreeAddresses(t, 4), []string(nil)
 	listen, routes = listen[:1], listen[1:]
 	linktest.Run(t, linktest.Engine{New: func(node string, queueBytes int) (broker.Link, error) {
 		o := options(node, queueBytes)
@@ -48,18 +48,4 @@ func TestLinkCluster(t *testing.T) {
 
 func options(node string, queueBytes int) Options {
 	return Options{Node: node, Prefix: "sluice", QueueBytes: queueBytes, Log: zerolog.Nop()}
-}
-
-// freePorts are free on the loopback, at least when it returns.
-func freePorts(t testing.TB, n int) (addresses []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses
 }

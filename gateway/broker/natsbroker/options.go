@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
+
+	"sluice/gateway/broker"
 )
 
 // Options configure a Link.
@@ -17,7 +19,7 @@ type Options struct {
 	// Prefix is what all subjects and streams begin with: A-Z a-z 0-9 _ -.
 	Prefix string
 
-	// URLs of servers; with Embedded, none.
+	// URLs of servers, without passwords; with Embedded, none.
 	URLs []string
 	// Embedded runs a server inside the process; nil: none.
 	Embedded *Embedded
@@ -28,6 +30,9 @@ type Options struct {
 	// TLS to servers; nil: only where a URL says tls://, with the system's roots.
 	TLS *tls.Config
 
+	// Classes of channels that will have histories. On a server of another process, their
+	// streams are made as soon as the link is up, so that its log says if that fails.
+	Classes []broker.Class
 	// QueueBytes bounds what is on its way out.
 	QueueBytes int
 	// Replicas of each history; 0: 3 in a cluster of three or more, else 1.

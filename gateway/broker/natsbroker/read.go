@@ -21,25 +21,32 @@ func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after 
 	if err != nil {
 		return broker.Past{}, err
 	}
-	epoch, err := c.class(of).ensured(ctx)
-	if err != nil {
-		return broker.Past{}, unavailable(err)
-	}
-	past, err := c.read(ctx, reading{
-		stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit,
-	}, after)
-	if err != nil {
+	k := c.class(of)
+	for first := true; ; first = false {
+		epoch, err := k.ensured(ctx)
+		if err != nil {
+			return broker.Past{}, unavailable(err)
+		}
+		past, err := c.read(ctx, reading{
+			stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit,
+		}, after)
+		if errors.Is(err, errAnew) && first {
+			k.forget()
+			continue
+		}
 		return past, unavailable(c.failure(err))
 	}
-	return past, nil
 }
+
+// errAnew: the stream has another epoch than it had.
+var errAnew = errors.New("natsbroker: the stream was made anew meanwhile")
 
 // unavailable is err, or ErrDown where the servers that keep the history have no
 // leader at the moment: some are gone, or have just come back.
 func unavailable(err error) error {
 	var refused *apiError
 	if errors.Is(err, errNoJetStream) || errors.Is(err, nats.ErrNoResponders) || errors.As(err, &refused) && refused.Code == 503 {
-		return fmt.Errorf("%w: %w", broker.ErrDown, err)
+		return broker.Down(err)
 	}
 	return err
 }
@@ -79,7 +86,7 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 			return past, err
 		}
 		if epoch := epochOf(info.Created); epoch != q.epoch {
-			return past, fmt.Errorf("natsbroker: stream %s was made anew meanwhile", q.stream)
+			return past, errAnew
 		}
 		newest := uint64(0)
 		if len(list) > 0 {

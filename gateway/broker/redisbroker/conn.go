@@ -14,37 +14,39 @@ import (
 // conn is a pair of connections, one for commands and one for what comes in,
 // from their beginning to the end of either.
 //
-// In a cluster, the pair is to one of its servers, which hears from the others
-// what is published there: so a node's messages on a channel keep their order. The
-// commands with keys have connections of their own, to the servers that have them.
-// The end of one of those fails the commands on it, and is not the end of the pair.
+// In a cluster, the pair is to one of its servers, and what has a slot has connections
+// of its own, to the masters: commands with keys, and sharded pub/sub. The end of one
+// of those fails what is on it, and is not the end of the pair. With plain pub/sub,
+// the pair's server hears from the others what is published there.
 type conn struct {
 	// Static after connect.
 	link    *Link
+	address string         // of the pair's server, in a cluster
 	out     rueidis.Client // publishes
-	keyed   rueidis.Client // for commands with keys: out, but in a cluster
-	in      rueidis.DedicatedClient
-	leave   func()
-	lost    <-chan error // in has ended
-	coming  chan rueidis.PubSubMessage
+	keyed   rueidis.Client // for what has a slot: out, but in a cluster
+	in      *listener
+	shards  *shards // nil: pub/sub is plain
+	coming  chan incoming
 	broken  chan struct{} // closed when either has ended
 	prefix  string        // of channels' pub/sub channels
 	server  string        // run ID of in's, with sentinels
 	workers sync.WaitGroup
+	life    context.Context // of what keyed connects to, in a cluster
+	die     context.CancelFunc
 
-	outbox  outbox
+	outbox  *broker.Outbox[op]
+	lanes   *lanes // nil: all goes to the pair's server
 	reached reached
 
 	// Guarded by mu.
 	mu    sync.Mutex
 	cause error
+}
 
-	subscribing sync.Mutex // one at a time
-
-	// Guarded by confirming.
-	confirming sync.Mutex
-	missing    map[string]bool // of the subscriptions under way
-	confirmed  chan struct{}   // closed when none is missing
+// incoming is what has come in: a message, or that some may have been missed on a channel.
+type incoming struct {
+	message rueidis.PubSubMessage
+	missed  string // "": it is a message
 }
 
 // maxComing is how many messages wait for the receiver. Then the connection is
@@ -53,103 +55,87 @@ const maxComing = 1 << 12
 
 // connect dials, and listens to control messages.
 func (l *Link) connect() (*conn, error) {
-	c := &conn{link: l, coming: make(chan rueidis.PubSubMessage, maxComing), broken: make(chan struct{}), prefix: l.name("")}
-	c.outbox.init(l.o.QueueBytes)
+	c := &conn{link: l, coming: make(chan incoming, maxComing), broken: make(chan struct{}), prefix: l.name("")}
+	c.outbox = broker.NewOutbox[op](l.o.QueueBytes)
+	c.life, c.die = context.WithCancel(context.Background())
 	var err error
-	if c.out, err = l.dial(); err != nil {
+	if c.out, c.address, err = l.dial(); err != nil {
+		c.die()
 		return nil, err
 	}
 	c.keyed = c.out
 	if l.o.Cluster {
-		if c.keyed, err = open(l.client); err != nil {
+		c.lanes = new(lanes)
+		o := l.client
+		o.DialCtxFn = c.dialForLife
+		if c.keyed, err = open(o); err != nil {
+			c.die()
 			c.out.Close()
 			return nil, err
 		}
 	}
-	c.in, c.leave = c.out.Dedicate()
-	c.lost = c.in.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: c.message, OnSubscription: c.subscribed})
-	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
-	defer cancel()
-	if l.o.SentinelMaster != "" {
-		if c.server, err = serverOf(ctx, c.in); err != nil {
-			c.end()
-			return nil, err
-		}
-	}
-	if err := c.subscribe(ctx, []string{l.control(""), l.control(l.o.Node)}); err != nil {
+	c.in = listen(c.out, rueidis.PubSubHooks{OnMessage: c.message})
+	if err := c.begin(); err != nil {
 		c.end()
 		return nil, err
 	}
 	return c, nil
 }
 
-// dial is a client of the server, of the sentinels' master, or of a cluster's server.
-func (l *Link) dial() (rueidis.Client, error) {
-	if l.o.Cluster {
-		return l.member()
+// begin makes both connections ready.
+func (c *conn) begin() (err error) {
+	l := c.link
+	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
+	defer cancel()
+	if err := usable(ctx, c.out, l.o.Cluster); err != nil {
+		return err
 	}
-	return open(l.client)
-}
-
-// open is a client, or an error and nothing that is left open.
-func open(o rueidis.ClientOption) (rueidis.Client, error) {
-	client, err := rueidis.NewClient(o)
-	if err != nil {
-		if client != nil {
-			client.Close()
+	if l.o.SentinelMaster != "" {
+		if c.server, err = serverOf(ctx, c.in.in); err != nil {
+			return err
 		}
-		return nil, err
 	}
-	return client, nil
+	if l.o.Sharded {
+		if err := sharded(ctx, c.out); err != nil {
+			return err
+		}
+		c.shards = newShards(c)
+		if err := c.shards.learn(ctx); err != nil {
+			c.shards.mendSoon()
+			l.o.Log.Warn().Err(err).Msg("redis: some masters cannot be reached; it is tried again")
+		}
+	}
+	return c.listenTo(ctx, []string{l.control(""), l.control(l.o.Node)})
 }
 
 // message is called on the connection's goroutine, in order.
-func (c *conn) message(m rueidis.PubSubMessage) {
-	select {
-	case c.coming <- m:
-	case <-c.broken:
-	}
-}
+func (c *conn) message(m rueidis.PubSubMessage) { c.come(incoming{message: m}) }
 
-// subscribed is called for each confirmation.
-func (c *conn) subscribed(s rueidis.PubSubSubscription) {
-	if s.Kind != "subscribe" {
-		return
-	}
-	c.confirming.Lock()
-	defer c.confirming.Unlock()
-	if c.missing[s.Channel] {
-		if delete(c.missing, s.Channel); len(c.missing) == 0 {
-			close(c.confirmed)
-		}
+func (c *conn) come(i incoming) {
+	select {
+	case c.coming <- i:
+	case <-c.broken:
 	}
 }
 
 // subscribe returns when all is confirmed.
 func (c *conn) subscribe(ctx context.Context, names []string) error {
-	c.subscribing.Lock()
-	defer c.subscribing.Unlock()
-	confirmed := make(chan struct{})
-	c.confirming.Lock()
-	c.missing, c.confirmed = make(map[string]bool, len(names)), confirmed
-	for _, name := range names {
-		c.missing[name] = true
+	if c.shards != nil {
+		return c.shards.subscribe(ctx, names)
 	}
-	c.confirming.Unlock()
-	if err := c.in.Do(ctx, c.in.B().Subscribe().Channel(names...).Build()).Error(); err != nil {
-		return c.failure(err)
+	return c.listenTo(ctx, names)
+}
+
+// listenTo subscribes by plain pub/sub.
+func (c *conn) listenTo(ctx context.Context, names []string) error {
+	return c.failure(firstError(c.in.do(ctx, names, subscribe)))
+}
+
+func (c *conn) unsubscribe(ctx context.Context, names []string) error {
+	if c.shards != nil {
+		return c.shards.unsubscribe(ctx, names)
 	}
-	select {
-	case <-confirmed:
-		return nil
-	case <-c.broken:
-		return broker.ErrDown
-	case err := <-c.lost:
-		c.fail(err)
-		return c.failure(err)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return c.failure(firstError(c.in.do(ctx, names, unsubscribe)))
 }
 
 // fail ends the connection.
@@ -172,13 +158,16 @@ func (c *conn) serve() error {
 	if l.o.Cluster || l.o.SentinelMaster != "" {
 		c.workers.Go(c.watch)
 	}
+	if c.shards != nil {
+		c.workers.Go(c.shards.keep)
+	}
 	l.conn.Store(c)
 	l.receiver.Up()
 	for {
 		select {
-		case m := <-c.coming:
-			c.receive(m)
-		case err := <-c.lost:
+		case i := <-c.coming:
+			c.receive(i)
+		case err := <-c.in.lost:
 			c.fail(err)
 			return c.cause
 		case <-c.broken:
@@ -189,13 +178,17 @@ func (c *conn) serve() error {
 	}
 }
 
-// receive hands over one message.
-func (c *conn) receive(m rueidis.PubSubMessage) {
-	f := parse([]byte(m.Message))
-	if f.node == c.link.o.Node {
+// receive hands over one message, or that some may have been missed.
+func (c *conn) receive(i incoming) {
+	if i.missed != "" {
+		c.link.receiver.Missed(strings.TrimPrefix(i.missed, c.prefix))
 		return
 	}
-	channel, ok := strings.CutPrefix(m.Channel, c.prefix)
+	f := parse([]byte(i.message.Message))
+	if f.link == c.link.id {
+		return
+	}
+	channel, ok := strings.CutPrefix(i.message.Channel, c.prefix)
 	if !ok {
 		c.link.receiver.Control(f.message)
 		return
@@ -207,14 +200,20 @@ func (c *conn) receive(m rueidis.PubSubMessage) {
 	c.link.receiver.Message(channel, f.message, f.at, prev)
 }
 
-// end closes both connections, and tells all who wait for something.
+// end closes all connections, and tells all who wait for something.
 func (c *conn) end() {
 	c.fail(errors.New("the link was closed"))
-	c.outbox.end()
-	c.leave()
+	for _, p := range c.outbox.End() {
+		p.tell(broker.Position{}, broker.ErrDown)
+	}
+	c.in.leave()
 	if c.keyed != c.out {
 		c.keyed.Close()
 	}
 	c.out.Close()
+	c.die()
 	c.workers.Wait()
+	if c.shards != nil {
+		c.shards.end()
+	}
 }

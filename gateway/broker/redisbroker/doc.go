@@ -3,14 +3,15 @@
 //
 // For the prefix sluice, pub/sub channels and keys are:
 //
-//	sluice:c:CHANNEL           what is published on a channel, and what its history has stored
-//	sluice:n, sluice:n:NODE    control messages, to all nodes or to one
-//	sluice:h:{CHANNEL}         the history, a stream; the id of a message is OFFSET-0
-//	sluice:m:{CHANNEL}         its epoch and its newest offset
+//	sluice:c:CHANNEL              what is published on a channel, and what its history has stored
+//	sluice:n, sluice:n:NODE       control messages, to all nodes or to one; always plain pub/sub
+//	sluice:h:{sluice:c:CHANNEL}   the history, a stream; the id of a message is OFFSET-0
+//	sluice:m:{sluice:c:CHANNEL}   its epoch and its newest offset
 //
-// In a Redis Cluster, pub/sub is plain: a node publishes to one server and listens
-// there. Sharded pub/sub would need a subscription of its own for each slot, a
-// connection to each master, and word of slots that move.
+// In a Redis Cluster, all of a channel is in one slot. With sharded pub/sub
+// (shards.go), a node publishes to the slot's master and is subscribed there; with
+// plain pub/sub, it publishes to one server and listens there, and the servers pass
+// on to all others what they get.
 //
 // Offsets count a channel's messages. A script gives a message its offset, stores
 // it and publishes it, so that all nodes see one order.

@@ -3,7 +3,6 @@ package redisbroker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 
@@ -24,7 +23,7 @@ func (c *conn) failure(err error) error {
 		return err
 	}
 	c.fail(err)
-	return fmt.Errorf("%w: %w", broker.ErrDown, err)
+	return broker.Down(err)
 }
 
 // keyedFailure is the same for a command with keys: in a cluster, the end of its
@@ -34,7 +33,7 @@ func (c *conn) keyedFailure(err error) error {
 	if c.keyed == c.out || err == nil || answered || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return c.failure(err)
 	}
-	return fmt.Errorf("%w: %w", broker.ErrDown, err)
+	return broker.Down(err)
 }
 
 // refusal is an error that a server answered; ErrDown where it has done nothing
@@ -44,11 +43,11 @@ func (c *conn) refusal(e *rueidis.RedisError) error {
 	switch word {
 	case "READONLY": // it was the master
 		c.fail(e)
-	case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN":
+	case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "OOM":
 	default:
 		return e
 	}
-	return fmt.Errorf("%w: %w", broker.ErrDown, e)
+	return broker.Down(advice(e))
 }
 
 // unsent says that a command has reached no server.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand" //nolint:gosec // what Redis names scripts by
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,46 +24,63 @@ func newScript(text string) script {
 	return script{text, hex.EncodeToString(sum[:])}
 }
 
+// currentEpoch begins both scripts: it is the channel's epoch, and what it has of
+// the one before. What Redis has confirmed it may lose, when a replica becomes the
+// master or an older file is loaded, and would give the lost offsets again. So the
+// channel gets another epoch in each run of a server; up to its newest offset of then,
+// it is the old one.
+//
+// KEYS[1] is the channel's hash, KEYS[2] its stream; fresh is an epoch that no history
+// has had; created: there was none.
+const currentEpoch = `
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'offset', 'before', 'common')
+local epoch, before, common = meta[1], meta[4] or '', meta[5] or '0'
+local created = not epoch
+if created then
+  epoch = fresh
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run)
+  redis.call('DEL', KEYS[2])
+elseif meta[2] ~= run then
+  before, common, epoch = epoch, meta[3] or '0', fresh
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'before', before, 'common', common)
+end
+`
+
 // appendScript gives a message its offset, stores and publishes it.
 //
 //	KEYS: meta, stream. ARGV: message, size, lifetime of a message and of the
-//	channel's epoch in ms, pub/sub channel, the epoch if there is none yet.
+//	channel's epoch in ms, pub/sub channel, the epoch if there is to be a new one, PUBLISH or SPUBLISH.
 var appendScript = newScript(`
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch then
-  epoch = ARGV[6]
-  redis.call('HSET', KEYS[1], 'epoch', epoch)
-  redis.call('DEL', KEYS[2])
-end
+local fresh = ARGV[6]` + currentEpoch + `
 local offset = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'offset', 1))
 local t = redis.call('TIME')
 redis.call('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], offset .. '-0', 'm', ARGV[1], 't', t[1] .. string.format('%06d', t[2]))
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local reached = redis.call('PUBLISH', ARGV[5], '\0sluice1a ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
+local reached = redis.call(ARGV[7], ARGV[5], '\0sluice1a ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
 return {epoch, offset, reached}
 `)
 
-// readScript returns the epoch, the newest offset, the time and messages.
+// readScript returns the epoch, the newest offset, the epoch before with the newest
+// offset that both have, the time, and messages.
 //
 //	KEYS: meta, stream. ARGV: epoch and offset that were asked for ('' and 0: the
-//	newest), how many, the lifetime of the epoch in ms, the epoch if there is none yet.
+//	newest), how many, the lifetime of the epoch in ms, the epoch if there is to be a new one.
 var readScript = newScript(`
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch then
-  epoch = ARGV[5]
-  redis.call('HSET', KEYS[1], 'epoch', epoch)
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-  redis.call('DEL', KEYS[2])
-end
+local fresh = ARGV[5]` + currentEpoch + `
+if created then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 local list
 if ARGV[1] == epoch then
   list = redis.call('XRANGE', KEYS[2], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[3])
+elseif ARGV[1] ~= '' and ARGV[1] == before then
+  local from = string.format('%.0f', math.min(tonumber(ARGV[2]), tonumber(common)))
+  list = redis.call('XRANGE', KEYS[2], '(' .. from .. '-0', '+', 'COUNT', ARGV[3])
 else
   list = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[3])
 end
 local t = redis.call('TIME')
-return {epoch, redis.call('HGET', KEYS[1], 'offset') or '0', t[1] .. string.format('%06d', t[2]), list}
+return {epoch, redis.call('HGET', KEYS[1], 'offset') or '0', before, common, t[1] .. string.format('%06d', t[2]), list}
 `)
 
 // epochLife is how long a channel's epoch is kept after its last message: for so
@@ -80,18 +98,22 @@ func (l *Link) Append(class broker.Class, channel string, m []byte, done func(br
 	if err != nil {
 		return err
 	}
-	return c.put(op{kind: opAppend, name: l.name(channel), text: string(m), channel: channel, class: class, answered: done})
+	return c.outbox.Put(op{kind: opAppend, name: l.name(channel), text: string(m), channel: channel, class: class, answered: done})
 }
 
 // appending is the command of an append.
 func (c *conn) appending(p *op) rueidis.Completed {
 	meta, stream := c.link.keys(p.channel)
-	return c.keyed.B().Evalsha().Sha1(appendScript.sha).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build()
+	return c.keyed.B().Evalsha().Sha1(appendScript.sha).Numkeys(2).Key(meta, stream).Arg(c.appendArguments(p)...).Build()
 }
 
-func (p *op) appendArguments() []string {
+func (c *conn) appendArguments(p *op) []string {
+	publish := "PUBLISH"
+	if c.shards != nil {
+		publish = "SPUBLISH"
+	}
 	return []string{
-		p.text, strconv.Itoa(p.class.Size), milliseconds(p.class.TTL), milliseconds(epochLife(p.class.TTL)), p.name, newEpoch(),
+		p.text, strconv.Itoa(p.class.Size), milliseconds(p.class.TTL), milliseconds(epochLife(p.class.TTL)), p.name, newEpoch(), publish,
 	}
 }
 
@@ -99,16 +121,14 @@ func (p *op) appendArguments() []string {
 func (c *conn) appended(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
 		meta, stream := c.link.keys(p.channel)
-		r = c.keyed.Do(ctx, c.keyed.B().Eval().Script(appendScript.text).Numkeys(2).Key(meta, stream).Arg(p.appendArguments()...).Build())
+		r = c.keyed.Do(ctx, c.keyed.B().Eval().Script(appendScript.text).Numkeys(2).Key(meta, stream).Arg(c.appendArguments(p)...).Build())
 	}
 	list, err := r.ToArray()
 	if err != nil {
 		return at, err
 	}
-	if at, err = positionOf(list); err == nil && len(list) == 3 && !c.link.o.Cluster {
-		if n, err := list[2].AsInt64(); err == nil {
-			c.reached.note(p.name, int(n))
-		}
+	if at, err = positionOf(list); err == nil && len(list) == 3 {
+		c.note(p.name, &list[2])
 	}
 	return at, err
 }
@@ -143,19 +163,17 @@ func (l *Link) Read(ctx context.Context, class broker.Class, channel string, aft
 	if err != nil {
 		return broker.Past{}, c.keyedFailure(err)
 	}
-	top, err := positionOf(list)
-	if err != nil || len(list) != 4 {
-		return broker.Past{}, fmt.Errorf("redisbroker: an answer of %d parts: %w", len(list), err)
+	if len(list) != 6 {
+		return broker.Past{}, fmt.Errorf("redisbroker: an answer of %d parts", len(list))
 	}
-	now, err := list[2].AsInt64()
-	if err != nil {
+	top, err1 := positionOf(list)
+	before, err2 := positionOf(list[2:])
+	now, err3 := list[4].AsInt64()
+	messages, err4 := storedOf(list[5], top.Epoch)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return broker.Past{}, err
 	}
-	messages, err := storedOf(list[3], top.Epoch)
-	if err != nil {
-		return broker.Past{}, err
-	}
-	return past(messages, top, after, time.UnixMicro(now).Add(-class.TTL), min(limit, class.Size)), nil
+	return past(messages, top, before, after, time.UnixMicro(now).Add(-class.TTL), min(limit, class.Size)), nil
 }
 
 // storedOf reads the entries of a stream.
@@ -181,11 +199,17 @@ func storedOf(m rueidis.RedisMessage, epoch string) (list []broker.Stored, err e
 	return list, nil
 }
 
-// past says what list is of a history: what lies after the position, one more
-// than the limit if there is more; or the newest, in reverse.
-func past(list []broker.Stored, top, after broker.Position, oldest time.Time, limit int) (p broker.Past) {
-	p.Top = top
-	asked := after.Epoch == top.Epoch
+// past says what list is of a history: what lies after the position, one more than
+// the limit if there is more; or the newest, in reverse. Of a position of the epoch
+// before that this one does not have, list is what lies after what both have.
+func past(list []broker.Stored, top, before, after broker.Position, oldest time.Time, limit int) (p broker.Past) {
+	p.Top, p.Before = top, before
+	from := after.In(top.Epoch, before)
+	lost := from.Epoch != "" && from.Epoch == before.Epoch
+	if lost {
+		from = broker.Position{Epoch: top.Epoch, Offset: before.Offset}
+	}
+	asked := from.Epoch == top.Epoch
 	if !asked {
 		for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 			list[i], list[j] = list[j], list[i]
@@ -195,18 +219,17 @@ func past(list []broker.Stored, top, after broker.Position, oldest time.Time, li
 	for len(list) > 0 && list[0].At.Before(oldest) {
 		list = list[1:]
 	}
+	whole := after.Epoch == ""
 	if asked {
 		if p.More = len(list) > limit; p.More {
 			list = list[:limit]
 		}
-		p.Complete = after.Offset == top.Offset || len(list) > 0 && list[0].Offset == after.Offset+1
-	} else {
-		p.Complete = after.Epoch == ""
+		whole = from.Offset == top.Offset || len(list) > 0 && list[0].Offset == from.Offset+1
 	}
-	p.Messages = list
+	p.Messages, p.Complete = list, whole && !lost
 	switch {
-	case p.Complete && asked:
-		p.Floor = after.Offset
+	case whole && asked:
+		p.Floor = from.Offset
 	case len(list) > 0:
 		p.Floor = list[0].Offset - 1
 	default:

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 type Link struct {
 	// Static after Start.
 	o        Options
+	id       string // of what this link publishes: another node may have its name by mistake
 	client   rueidis.ClientOption
 	receiver broker.Receiver
 
@@ -30,7 +32,7 @@ func New(o Options) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{o: o, client: client}
+	l := &Link{o: o, id: o.Node + "." + rand.Text()[:8], client: client}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -55,10 +57,10 @@ func (l *Link) Close(ctx context.Context) error {
 
 // keep is the goroutine that connects, and hands over what comes in.
 func (l *Link) keep() {
-	broker.Keep(l.ctx, l.receiver, func() (func() error, error) {
+	broker.Keep(l.ctx, l.receiver, l.o.Log, func() (func() error, error) {
 		c, err := l.connect()
 		if err != nil {
-			return nil, err
+			return nil, advice(err)
 		}
 		return func() error {
 			defer func() {
@@ -69,6 +71,9 @@ func (l *Link) keep() {
 		}, nil
 	})
 }
+
+// Unfit implements broker.Link: nothing is inside the node.
+func (l *Link) Unfit() string { return "" }
 
 // live is the connection, or ErrDown.
 func (l *Link) live() (*conn, error) {
@@ -93,7 +98,7 @@ func (l *Link) Unsubscribe(ctx context.Context, channels []string) error {
 	if err != nil {
 		return err
 	}
-	return c.failure(c.in.Do(ctx, c.in.B().Unsubscribe().Channel(l.names(channels)...).Build()).Error())
+	return c.unsubscribe(ctx, l.names(channels))
 }
 
 func (l *Link) names(channels []string) []string {
@@ -107,18 +112,20 @@ func (l *Link) names(channels []string) []string {
 // name is the pub/sub channel of a channel.
 func (l *Link) name(channel string) string { return l.o.Prefix + ":c:" + channel }
 
-// keys are those of a channel's history: the hash and the stream. They are in one slot of a cluster.
+// keys are those of a channel's history: the hash and the stream. In a cluster, they
+// are in the slot of its pub/sub channel.
 func (l *Link) keys(channel string) (meta, stream string) {
-	return l.o.Prefix + ":m:{" + channel + "}", l.o.Prefix + ":h:{" + channel + "}"
+	name := l.name(channel)
+	return l.o.Prefix + ":m:{" + name + "}", l.o.Prefix + ":h:{" + name + "}"
 }
 
 // Publish implements broker.Link.
-func (l *Link) Publish(channel string, m []byte) error {
+func (l *Link) Publish(channel string, m []byte, taken func(), lost func(error)) error {
 	c, err := l.live()
 	if err != nil {
 		return err
 	}
-	return c.put(op{kind: opPublish, name: l.name(channel), text: published(l.o.Node, m)})
+	return c.outbox.Put(op{kind: opPublish, name: l.name(channel), text: published(l.id, m), taken: taken, lost: lost})
 }
 
 // Flush implements broker.Link.
@@ -127,12 +134,8 @@ func (l *Link) Flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answered := make(chan struct{})
-	if err := c.put(op{kind: opMark, answered: func(broker.Position, error) { close(answered) }}); err != nil {
-		return err
-	}
 	select {
-	case <-answered:
+	case <-c.outbox.Empty():
 		return nil
 	case <-c.broken:
 		return broker.ErrDown
@@ -142,7 +145,7 @@ func (l *Link) Flush(ctx context.Context) error {
 }
 
 // Nodes implements broker.Link. Redis says with each publication how many
-// connections it went to; in a cluster, how many of those to one server, which is no answer.
+// connections it went to; with plain pub/sub in a cluster, how many of those to one server, which is no answer.
 func (l *Link) Nodes(channel string) (int, bool) {
 	c, err := l.live()
 	if err != nil {
@@ -157,7 +160,7 @@ func (l *Link) Forward(name string, m []byte, lost func(error)) error {
 	if err != nil {
 		return err
 	}
-	return c.put(op{kind: opForward, name: l.o.Prefix + ":f:" + name, text: rueidis.BinaryString(m), lost: lost})
+	return c.outbox.Put(op{kind: opForward, name: l.o.Prefix + ":f:" + name, text: rueidis.BinaryString(m), lost: lost})
 }
 
 // Send implements broker.Link.
@@ -166,7 +169,7 @@ func (l *Link) Send(node string, m []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.put(op{kind: opPublish, name: l.control(node), text: published(l.o.Node, m)})
+	return c.outbox.Put(op{kind: opControl, name: l.control(node), text: published(l.id, m)})
 }
 
 // control is the pub/sub channel of a node's control messages; "": of all nodes'.

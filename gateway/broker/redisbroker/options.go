@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -21,6 +22,9 @@ type Options struct {
 	Addresses []string
 	// Cluster: the servers are a Redis Cluster.
 	Cluster bool
+	// Sharded: channels are published and subscribed to by sharded pub/sub, which a
+	// cluster of Redis 7 has. The same on all nodes.
+	Sharded bool
 	// SentinelMaster is the master's name at the sentinels; "": there are none.
 	SentinelMaster string
 
@@ -47,13 +51,15 @@ func (o *Options) client() (rueidis.ClientOption, error) {
 		return rueidis.ClientOption{}, errors.New("redisbroker: no servers")
 	}
 	c := rueidis.ClientOption{
-		InitAddress: o.Addresses, Username: o.User, Password: o.Password, SelectDB: o.DB, TLSConfig: o.TLS,
+		InitAddress: slices.Clone(o.Addresses), Username: o.User, Password: o.Password, SelectDB: o.DB, TLSConfig: o.TLS,
 		ClientName: "sluice-" + o.Node, ClientSetInfo: rueidis.DisableClientSetInfo,
 		Dialer:           net.Dialer{Timeout: dialTimeout, KeepAlive: silence},
 		ConnWriteTimeout: silence, // and pings
 		DisableRetry:     true, DisableCache: true, AlwaysPipelining: true, PipelineMultiplex: -1,
 		ForceSingleClient: !o.Cluster && o.SentinelMaster == "",
-		ShuffleInit:       o.Cluster,
+		ShuffleInit:       o.Cluster, // InitAddress, in place
+		// A master that has fallen silent says nothing of the one that has its slots now.
+		ClusterOption: rueidis.ClusterOption{ShardsRefreshInterval: watchPause},
 	}
 	if o.SentinelMaster != "" {
 		c.Sentinel = rueidis.SentinelOption{MasterSet: o.SentinelMaster, TLSConfig: o.TLS, Username: o.User, Password: o.Password, Dialer: c.Dialer}

@@ -3,7 +3,7 @@ package redisbroker
 import (
 	"context"
 	"fmt"
-	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -17,17 +17,18 @@ type op struct {
 	text     string // message
 	channel  string // of an append
 	class    broker.Class
-	answered func(broker.Position, error) // nil: nobody waits
-	lost     func(error)                  // told when it was not taken; nil: nobody is
+	answered func(broker.Position, error) // of an append
+	taken    func()                       // told when Redis has it; nil: nobody is
+	lost     func(error)                  // told when it was not taken, or may not have been; nil: nobody is
 }
 
 type opKind uint8
 
 const (
 	opPublish opKind = iota
+	opControl
 	opAppend
 	opForward
-	opMark // behind all that came before
 )
 
 // maxForwarded is about how many messages of clients a stream keeps, whether
@@ -42,141 +43,121 @@ func (p *op) tell(at broker.Position, err error) {
 	switch {
 	case p.answered != nil:
 		p.answered(at, err)
-	case p.lost != nil && err != nil:
+	case err != nil && p.lost != nil:
 		p.lost(err)
+	case err == nil && p.taken != nil:
+		p.taken()
 	}
 }
 
-func (p *op) size() int { return len(p.text) + opBytes }
-
-// outbox is what waits to be sent, and what is not answered yet.
-type outbox struct {
-	// Static.
-	bound int
-	wake  chan struct{}
-
-	// Guarded by mu.
-	mu    sync.Mutex
-	ops   []op
-	bytes int
-	ended bool
-}
-
-func (o *outbox) init(bound int) { o.bound, o.wake = bound, make(chan struct{}, 1) }
-
-// put appends p. ErrBusy: there is no room; one message has always room.
-func (c *conn) put(p op) error {
-	o := &c.outbox
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.ended:
-		return broker.ErrDown
-	case o.bytes > 0 && o.bytes+p.size() > o.bound && p.kind != opMark:
-		return broker.ErrBusy
-	}
-	o.ops = append(o.ops, p)
-	o.bytes += p.size()
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-func (o *outbox) take() []op {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	list := o.ops
-	o.ops = nil
-	return list
-}
-
-func (o *outbox) free(bytes int) {
-	o.mu.Lock()
-	o.bytes -= bytes
-	o.mu.Unlock()
-}
-
-// end lets nothing more in, and answers what was not sent.
-func (o *outbox) end() {
-	o.mu.Lock()
-	list := o.ops
-	o.ended, o.ops = true, nil
-	o.mu.Unlock()
-	for i := range list {
-		list[i].tell(broker.Position{}, broker.ErrDown)
-	}
-}
+// Size implements broker.Op.
+func (p op) Size() int { return len(p.text) + opBytes }
 
 // maxPipeline is how many commands are sent before the first answer is waited for.
 const maxPipeline = 1 << 10
 
-// write is the goroutine that sends: all that waits at a time, as one pipeline.
+// write is the goroutine that sends: all that waits at a time, as one pipeline, or in a cluster, as one for each lane.
 func (c *conn) write() {
 	for {
 		select {
 		case <-c.broken:
 			return
-		case <-c.outbox.wake:
+		case <-c.outbox.Wake():
 		}
-		for list := c.outbox.take(); len(list) > 0; {
-			n := min(len(list), maxPipeline)
-			c.send(list[:n])
-			list = list[n:]
+		list := c.outbox.Take(nil)
+		if c.lanes == nil {
+			c.sendAll(list)
+			continue
+		}
+		for i := range list {
+			c.lanes.put(c, &list[i])
 		}
 	}
 }
 
-// send sends ops, and gives out the answers.
-func (c *conn) send(list []op) {
+// sendAll sends ops that go the same way. If the server falls silent, the rest is not sent.
+func (c *conn) sendAll(list []op) (silent bool) {
+	for len(list) > 0 {
+		select {
+		case <-c.broken:
+			c.giveUp(list, broker.ErrDown)
+			return false
+		default:
+		}
+		n := min(len(list), maxPipeline)
+		if c.send(list[:n]) {
+			c.giveUp(list[n:], errSilent)
+			return true
+		}
+		list = list[n:]
+	}
+	return false
+}
+
+// errSilent is told of what would have to wait for a server that answers nothing.
+var errSilent = broker.Down(fmt.Errorf("its server has not answered for %v", silence))
+
+// giveUp does not send ops.
+func (c *conn) giveUp(list []op, why error) {
+	size := 0
+	for i := range list {
+		size += list[i].Size()
+		list[i].tell(broker.Position{}, why)
+	}
+	c.outbox.Free(size)
+}
+
+// send sends ops that go the same way, as one pipeline, and gives out the answers.
+func (c *conn) send(list []op) (silent bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), silence)
 	defer cancel()
-	published, keyed := make([]rueidis.Completed, 0, len(list)), []rueidis.Completed(nil)
-	add := &published // all are one pipeline, but in a cluster
-	if c.keyed != c.out {
-		add = &keyed
-	}
+	commands := make([]rueidis.Completed, len(list))
 	for i := range list {
-		switch p := &list[i]; p.kind {
-		case opPublish:
-			published = append(published, c.out.B().Publish().Channel(p.name).Message(p.text).Build())
-		case opForward:
-			*add = append(*add, c.keyed.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
-				FieldValue().FieldValue("message", p.text).Build())
-		case opAppend:
-			*add = append(*add, c.appending(p))
-		}
+		commands[i] = c.command(&list[i])
 	}
-	var answers, keyedAnswers []rueidis.RedisResult
-	if len(published) > 0 {
-		answers = c.out.DoMulti(ctx, published...)
+	client := c.keyed
+	if c.onPair(&list[0]) {
+		client = c.out
 	}
-	if len(keyed) > 0 {
-		keyedAnswers = c.keyed.DoMulti(ctx, keyed...)
-	}
+	begun := time.Now()
 	size, refused, cause := 0, 0, error(nil)
-	for i := range list {
+	for i, answer := range client.DoMulti(ctx, commands...) {
 		p := &list[i]
-		size += p.size()
-		var at broker.Position
-		var err error
-		if p.kind != opMark {
-			from := &answers
-			if p.kind != opPublish && c.keyed != c.out {
-				from = &keyedAnswers
-			}
-			at, err = c.answer(ctx, p, (*from)[0])
-			if err != nil && err != broker.ErrUnconfirmed && p.lost == nil { // the end of the connection is told by Down
+		size += p.Size()
+		at, err := c.answer(ctx, p, answer)
+		if err != nil {
+			_, answered := rueidis.IsRedisErr(answer.Error())
+			silent = silent || !answered && time.Since(begun) > silence/2
+			if err != broker.ErrUnconfirmed && p.lost == nil { // the end of the connection is told by Down
 				refused, cause = refused+1, err
 			}
-			*from = (*from)[1:]
 		}
 		p.tell(at, err)
 	}
-	c.outbox.free(size)
+	c.outbox.Free(size)
 	if refused > 0 {
 		c.link.o.Log.Warn().Err(cause).Int("messages", refused).Msg("redis did not take messages")
+	}
+	return silent
+}
+
+// onPair says whether an op goes to the pair's server, and not to the master that has its slot.
+func (c *conn) onPair(p *op) bool {
+	return c.keyed == c.out || p.kind == opControl || p.kind == opPublish && c.shards == nil
+}
+
+// command is what Redis is sent for an op.
+func (c *conn) command(p *op) rueidis.Completed {
+	switch {
+	case p.kind == opAppend:
+		return c.appending(p)
+	case p.kind == opForward:
+		return c.keyed.B().Xadd().Key(p.name).Maxlen().Almost().Threshold(maxForwarded).Id("*").
+			FieldValue().FieldValue("message", p.text).Build()
+	case p.kind == opPublish && c.shards != nil:
+		return c.keyed.B().Spublish().Channel(p.name).Message(p.text).Build()
+	default:
+		return c.out.B().Publish().Channel(p.name).Message(p.text).Build()
 	}
 }
 
@@ -184,10 +165,8 @@ func (c *conn) send(list []op) {
 func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at broker.Position, err error) {
 	if p.kind == opAppend {
 		at, err = c.appended(ctx, p, r)
-	} else if err = r.Error(); err == nil && p.kind == opPublish && !c.link.o.Cluster {
-		if n, err := r.AsInt64(); err == nil {
-			c.reached.note(p.name, int(n))
-		}
+	} else if err = r.Error(); err == nil && p.kind == opPublish {
+		c.note(p.name, r)
 	}
 	if err == nil {
 		return at, nil
@@ -196,11 +175,11 @@ func (c *conn) answer(ctx context.Context, p *op, r rueidis.RedisResult) (at bro
 		return at, c.refusal(e)
 	}
 	switch {
-	case c.keyed == c.out || p.kind == opPublish:
+	case c.onPair(p):
 		c.fail(err)
 		return at, broker.ErrUnconfirmed
 	case unsent(err):
-		return at, fmt.Errorf("%w: %w", broker.ErrDown, err)
+		return at, broker.Down(err)
 	default:
 		return at, fmt.Errorf("%w: %w", broker.ErrUnconfirmed, err)
 	}

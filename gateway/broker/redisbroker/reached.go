@@ -23,6 +23,16 @@ func (r *reached) note(name string, n int) {
 	r.new[name] = n
 }
 
+// note keeps the answer to a publication, where it counts all connections.
+func (c *conn) note(name string, answer interface{ AsInt64() (int64, error) }) {
+	if c.link.o.Cluster && c.shards == nil {
+		return
+	}
+	if n, err := answer.AsInt64(); err == nil {
+		c.reached.note(name, int(n))
+	}
+}
+
 func (r *reached) of(name string) (n int, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,12 +5,14 @@ package redisbroker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"sluice/gateway/broker"
+	"sluice/gateway/broker/enginetest"
 )
 
 // recorder is a link, and what came in on it.
@@ -23,6 +25,7 @@ type recorder struct {
 	downs    []error
 	messages map[string][]string
 	places   map[string][]broker.Position
+	wanted   []string // subscribed to again after a loss of the link
 }
 
 // record starts a link, which is closed with the test, and waits until it is up.
@@ -36,18 +39,31 @@ func record(t testing.TB, l *Link, err error) *recorder {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), enginetest.Patience)
 		defer cancel()
 		_ = l.Close(ctx)
 	})
-	eventually(t, "link", func() bool { up, _ := r.state(); return up })
+	enginetest.Eventually(t, "link", func() bool { up, _ := r.state(); return up })
 	return r
 }
 
+// Up subscribes again to all channels, when it is not the first.
 func (r *recorder) Up() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ups++
+	if r.ups++; r.ups == 1 || r.wanted == nil {
+		return
+	}
+	for _, channel := range r.wanted {
+		r.messages[channel] = append(r.messages[channel], missed)
+		r.places[channel] = append(r.places[channel], broker.Position{})
+	}
+	channels := slices.Clone(r.wanted)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), enginetest.Patience)
+		defer cancel()
+		_ = r.Subscribe(ctx, channels) // where it fails, the test does
+	}()
 }
 
 func (r *recorder) Down(err error) {
@@ -62,6 +78,11 @@ func (r *recorder) Message(channel string, m []byte, at broker.Position, _ uint6
 	r.messages[channel] = append(r.messages[channel], string(m))
 	r.places[channel] = append(r.places[channel], at)
 }
+
+// Missed is kept among the channel's messages.
+func (r *recorder) Missed(channel string) { r.Message(channel, []byte(missed), broker.Position{}, 0) }
+
+const missed = "(missed)"
 
 func (r *recorder) Lost()          {}
 func (r *recorder) Control([]byte) {}
@@ -87,10 +108,33 @@ func (r *recorder) got(channel, prefix string) (list []string) {
 
 func (r *recorder) subscribe(t testing.TB, channels ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), enginetest.Patience)
 	defer cancel()
 	if err := r.Subscribe(ctx, channels); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// want has channels subscribed to again after a loss of the link, as a broker does.
+func (r *recorder) want(channels ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted = channels
+}
+
+// published publishes a message, and waits for the outcome.
+func (r *recorder) published(t testing.TB, channel, m string) error {
+	t.Helper()
+	outcome := make(chan error, 2)
+	if err := r.Publish(channel, []byte(m), func() { outcome <- nil }, func(err error) { outcome <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-outcome:
+		return err
+	case <-time.After(enginetest.Patience):
+		t.Fatal("a publication was not answered")
+		return nil
 	}
 }
 
@@ -103,7 +147,7 @@ func (r *recorder) stored(t testing.TB, channel, m string) (at broker.Position, 
 	}
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(enginetest.Patience):
 		t.Fatal("an append was not answered")
 	}
 	return at, err

@@ -101,10 +101,3 @@ func Grow(b *[]byte, n, most int) *[]byte {
 	Put(b)
 	return larger
 }
-
-// poison overwrites b with a byte that is neither text nor a likely number.
-func poison(b []byte) {
-	for i := range b {
-		b[i] = 0xDB
-	}
-}

@@ -24,11 +24,11 @@ import (
 // patience bounds one wait for the page.
 const patience = 20 * time.Second
 
-// launch starts a Chromium with a profile of its own.
+// launch starts a Chromium with a profile of its own, which chromedp removes: its last
+// process may still write there when the test has ended.
 func launch(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true),

@@ -4,66 +4,17 @@ package fleet
 
 import (
 	"fmt"
-	"net"
-	"os/exec"
+	"strings"
 	"testing"
-	"time"
+
+	"sluice/gateway/broker/enginetest"
 )
 
-// An engine is a broker beside the nodes, a process.
-type engine struct {
-	command []string
-	address string
-	cmd     *exec.Cmd
-}
-
-func natsServer(t testing.TB) *engine {
-	address := freePorts(t, 1)[0]
-	_, port, _ := net.SplitHostPort(address)
-	return &engine{command: []string{"nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir()}, address: address}
-}
-
-func redisServer(t testing.TB) *engine {
-	address := freePorts(t, 1)[0]
-	_, port, _ := net.SplitHostPort(address)
-	return &engine{command: []string{"redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir()}, address: address}
-}
-
-// start starts it, and returns when it listens. The end of the test ends it.
-func (e *engine) start(t testing.TB) {
-	t.Helper()
-	cmd := exec.Command(e.command[0], e.command[1:]...)
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: install it (Debian: %s)", err, e.command[0])
-	}
-	e.cmd = cmd
-	t.Cleanup(e.stop)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", e.address)
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s does not listen: %v", e.command[0], err)
-		}
-	}
-}
-
-// stop is kill -9.
-func (e *engine) stop() {
-	if e.cmd != nil {
-		_ = e.cmd.Process.Kill()
-		_ = e.cmd.Wait()
-		e.cmd = nil
-	}
-}
-
 // beside is the broker's part of the configuration of nodes beside it.
-func (e *engine) beside() broker {
-	kind := fmt.Sprintf("type: nats, url: [%q]", "nats://"+e.address)
-	if e.command[0] == "redis-server" {
-		kind = fmt.Sprintf("type: redis, address: [%q]", e.address)
+func beside(e *enginetest.Server) broker {
+	kind := fmt.Sprintf("type: nats, url: [%q]", "nats://"+e.Address)
+	if e.Name == "redis-server" {
+		kind = fmt.Sprintf("type: redis, address: [%q]", e.Address)
 	}
 	return func(_ int, name string) string { return fmt.Sprintf("broker: {node: %s, %s}", name, kind) }
 }
@@ -73,10 +24,16 @@ func onEach(t *testing.T, n int, f func(t *testing.T, list []*member)) {
 	t.Run("embedded", func(t *testing.T) {
 		f(t, up(within(t), t, n, embedded(t, n)))
 	})
-	for _, e := range []*engine{natsServer(t), redisServer(t)} {
-		t.Run(e.command[0], func(t *testing.T) {
-			e.start(t)
-			f(t, up(within(t), t, n, e.beside()))
+	for _, e := range []*enginetest.Server{enginetest.NATS(t), enginetest.Redis(t)} {
+		t.Run(e.Name, func(t *testing.T) {
+			e.Start(t)
+			f(t, up(within(t), t, n, beside(e)))
 		})
 	}
+	t.Run("redis-cluster", func(t *testing.T) {
+		servers := strings.Join(enginetest.StartCluster(t).Addresses(), ", ")
+		f(t, up(within(t), t, n, func(_ int, name string) string {
+			return fmt.Sprintf("broker: {node: %s, type: redis, redis_cluster: true, address: [%s]}", name, servers)
+		}))
+	})
 }

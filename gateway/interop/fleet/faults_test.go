@@ -3,7 +3,12 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +85,7 @@ func begun(ctx context.Context, t *testing.T, list []*member) {
 // D2: a node is killed, and started again later. Its clients go on elsewhere, and
 // nothing that was acknowledged is missing in what they get.
 func TestFleetKill(t *testing.T) {
+	t.Parallel()
 	onEach(t, 3, func(t *testing.T, list []*member) {
 		ctx := within(t)
 		under(ctx, t, list, 1500, func(sent func(n int64)) {
@@ -95,6 +101,7 @@ func TestFleetKill(t *testing.T) {
 // D1: all nodes are restarted, one after the other, while messages are published.
 // Every node ends with 0, and nobody misses a message.
 func TestFleetRollingRestart(t *testing.T) {
+	t.Parallel()
 	onEach(t, 3, func(t *testing.T, list []*member) {
 		ctx := within(t)
 		under(ctx, t, list, 2500, func(sent func(n int64)) {
@@ -106,4 +113,40 @@ func TestFleetRollingRestart(t *testing.T) {
 			}
 		})
 	})
+}
+
+// D1: histories in the memory of nodes outlive a restart of all, where each waits for the
+// readiness of the one before: a node is ready once it has them again.
+func TestFleetRestartInMemory(t *testing.T) {
+	t.Parallel()
+	const channels, messages = 100, 100
+	ctx := within(t)
+	list := up(ctx, t, 3, embeddedIn(t, 3, func() string { return "" }))
+	text := strings.Repeat("x", 1000)
+	for c := range channels {
+		var batch []map[string]string
+		for range messages {
+			batch = append(batch, map[string]string{"channel": fmt.Sprint("news.", c), "text": text})
+		}
+		body, err := json.Marshal(map[string]any{"publish": batch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, status, err := list[0].call(ctx, http.MethodPost, "/api/batch", body)
+		if err != nil || status != http.StatusOK || bytes.Contains(answer, []byte("error")) {
+			t.Fatalf("%d %.200s %v", status, answer, err)
+		}
+	}
+	for _, m := range list {
+		m.stop(ctx, t)
+		begun := time.Now()
+		m.start(t)
+		m.ready(ctx, t)
+		t.Logf("%s is ready after %v", m.name, time.Since(begun).Round(10*time.Millisecond))
+	}
+	for c := range channels {
+		if n := len(list[c%3].history(ctx, t, fmt.Sprint("news.", c))); n != messages {
+			t.Fatalf("channel %d has %d messages, want %d", c, n, messages)
+		}
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/gateway/broker/enginetest"
 )
 
 // patience bounds each test.
@@ -69,7 +70,7 @@ type broker func(i int, name string) string
 // members are n nodes that are not started.
 func members(t testing.TB, n int, b broker) (list []*member) {
 	t.Helper()
-	ports := freePorts(t, 2*n)
+	ports := enginetest.FreeAddresses(t, 2*n)
 	for i := range n {
 		name := fmt.Sprint("node-", i)
 		list = append(list, newMember(t, name, ports[2*i], ports[2*i+1], "", b(i, name)))
@@ -102,25 +103,16 @@ drain: {period: 300ms, timeout: 10s}
 
 // embedded is a broker of servers inside the nodes, whose histories outlive them.
 func embedded(t testing.TB, n int) broker {
-	routes := freePorts(t, n)
-	return func(i int, name string) string {
-		return fmt.Sprintf("broker: {type: nats, embedded: true, node: %s, store_dir: %q, cluster: {listen: %q, routes: [%s]}}",
-			name, t.TempDir(), routes[i], strings.Join(routes, ", "))
-	}
+	return embeddedIn(t, n, func() string { return t.TempDir() })
 }
 
-// freePorts are free on the loopback, at least when it returns.
-func freePorts(t testing.TB, n int) (addresses []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
+// embeddedIn has its histories in directories; "": in memory.
+func embeddedIn(t testing.TB, n int, directory func() string) broker {
+	routes := enginetest.FreeAddresses(t, n)
+	return func(i int, name string) string {
+		return fmt.Sprintf("broker: {type: nats, embedded: true, node: %s, store_dir: %q, cluster: {listen: %q, routes: [%s]}}",
+			name, directory(), routes[i], strings.Join(routes, ", "))
 	}
-	return addresses
 }
 
 // start starts the node. The end of the test ends it.

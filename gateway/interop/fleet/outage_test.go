@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"sluice/gateway/broker/enginetest"
 )
 
 // A listener stays on one connection, and holds the node to this: each number is
@@ -82,20 +84,20 @@ func (m *member) memory(t testing.TB) (bytes int) {
 // memory does not grow, and when it is back nothing stays silent, and whatever may
 // be missing was told as a gap.
 func TestFleetOutage(t *testing.T) {
-	for _, e := range []*engine{natsServer(t), redisServer(t)} {
-		t.Run(e.command[0], func(t *testing.T) {
+	for _, e := range []*enginetest.Server{enginetest.NATS(t), enginetest.Redis(t)} {
+		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			outage(t, e)
 		})
 	}
 }
 
-func outage(t *testing.T, e *engine) {
+func outage(t *testing.T, e *enginetest.Server) {
 	const away, listeners = 30 * time.Second, 30
 	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()
-	e.start(t)
-	list := up(ctx, t, 3, e.beside())
+	e.Start(t)
+	list := up(ctx, t, 3, beside(e))
 	var wg, joined sync.WaitGroup
 	byChannel := map[string][]*listener{}
 	publishers := map[string]*publisher{}
@@ -140,7 +142,7 @@ func outage(t *testing.T, e *engine) {
 	for i, m := range list {
 		before[i] = m.memory(t)
 	}
-	e.stop()
+	e.Kill()
 	for end := time.Now().Add(away); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		for i, m := range list {
 			most[i] = max(most[i], m.memory(t))
@@ -150,7 +152,7 @@ func outage(t *testing.T, e *engine) {
 	for _, p := range publishers {
 		tries += p.again.Load()
 	}
-	e.start(t)
+	e.Start(t)
 	back := time.Now()
 	flows(100)
 	t.Logf("away for %v: %d publishes were refused; all flows again %v after it was back", away, tries, time.Since(back).Round(100*time.Millisecond))
