@@ -42,7 +42,7 @@ type Report struct {
 	Wanted      int64   `json:"wanted,omitempty"`  // how many were asked for; 0 = not asked
 	Limits      []Limit `json:"limits"`            // what bounds the number of connections
 	Advice      []Limit `json:"advice"`            // what bounds how fast they come and what they carry
-	Remedies    []Fix   `json:"remedies,omitzero"` // how to raise what binds, or all below Wanted
+	Remedies    []Fix   `json:"remedies,omitzero"` // how to change what binds, or all below Wanted, and what costs memory
 }
 
 // A Limit is one bound of the host.
@@ -56,10 +56,11 @@ type Limit struct {
 	raise func(connections int64) []string // the commands that make room for so many
 }
 
-// A Fix is a way to raise one limit: shell commands, in order, and lines that
+// A Fix is a way to change one limit: shell commands, in order, and lines that
 // begin with # to say what the next one is for.
 type Fix struct {
 	Name     string   `json:"name"`
+	Lower    bool     `json:"lower,omitempty"` // it is too high, where others are too low
 	Commands []string `json:"commands"`
 }
 
@@ -98,11 +99,14 @@ func Judge(h Host, wanted int64) *Report {
 	}
 	for _, l := range r.Limits {
 		if l.Connections != nil && *l.Connections < target {
-			r.Remedies = append(r.Remedies, Fix{l.Name, l.raise(target)})
+			r.Remedies = append(r.Remedies, Fix{Name: l.Name, Commands: l.raise(target)})
 		}
 	}
 	if h.Somaxconn != nil && *h.Somaxconn < Backlog {
-		r.Remedies = append(r.Remedies, Fix{somaxconn, sysctl(somaxconn, Backlog)})
+		r.Remedies = append(r.Remedies, Fix{Name: somaxconn, Commands: sysctl(somaxconn, Backlog)})
+	}
+	if value(h.HugeFill) > 0 {
+		r.Remedies = append(r.Remedies, Fix{Name: hugeFill, Lower: true, Commands: lowerHugeFill()})
 	}
 	return r
 }

@@ -36,8 +36,8 @@ func TestJudge(t *testing.T) {
 		{"proc-container", 2_000_000, 70_282, "cgroup memory", false, []string{"fs.nr_open", "RLIMIT_NOFILE", "cgroup memory"}},
 		{"proc-firewall", 0, 262_144 - 812, "nf_conntrack_max", true, []string{"nf_conntrack_max"}},
 		{"proc-cgroup1", 0, 4_605, "cgroup memory", true, []string{"cgroup memory"}},
-		{"proc-old", 0, 65_536 - 64_800 - FileReserve, "fs.file-max", true, []string{"fs.file-max", somaxconn}},
-		{"proc-old", 1_000_000, 480, "fs.file-max", false, []string{"RLIMIT_NOFILE", "fs.file-max", "physical memory", somaxconn}},
+		{"proc-old", 0, 65_536 - 64_800 - FileReserve, "fs.file-max", true, []string{"fs.file-max", somaxconn, hugeFill}},
+		{"proc-old", 1_000_000, 480, "fs.file-max", false, []string{"RLIMIT_NOFILE", "fs.file-max", "physical memory", somaxconn, hugeFill}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.host, func(t *testing.T) {

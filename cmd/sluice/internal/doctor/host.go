@@ -35,6 +35,10 @@ type Host struct {
 	PortLow   *int64 // net.ipv4.ip_local_port_range, first port
 	PortHigh  *int64 // net.ipv4.ip_local_port_range, last port
 	TCPMem    *int64 // net.ipv4.tcp_mem, pressure: pages of queued TCP data
+
+	// khugepaged/max_ptes_none: how many of the 512 pages of a transparent huge
+	// page the kernel may make up; nil = it makes none for whoever does not ask.
+	HugeFill *int64
 }
 
 // ReadHost reads the limits below root, which is the root directory of the
@@ -54,6 +58,8 @@ func ReadHost(root fs.FS) (Host, error) {
 	h.PortLow = readField(root, sys+"net/ipv4/ip_local_port_range", 0)
 	h.PortHigh = readField(root, sys+"net/ipv4/ip_local_port_range", 1)
 	h.TCPMem = readField(root, sys+"net/ipv4/tcp_mem", 1)
+
+	h.HugeFill = readHugeFill(root)
 
 	h.Memory = readMemTotal(root)
 	h.CgroupMemory = readCgroupMemory(root)
@@ -81,6 +87,17 @@ func readFileLimit(root fs.FS) (soft, hard *int64) {
 		}
 	}
 	return nil, nil
+}
+
+// readHugeFill returns khugepaged's max_ptes_none where transparent huge pages
+// are for every process. The one that is chosen stands in brackets.
+func readHugeFill(root fs.FS) *int64 {
+	const thp = "sys/kernel/mm/transparent_hugepage/"
+	b, err := fs.ReadFile(root, thp+"enabled")
+	if err != nil || !bytes.Contains(b, []byte("[always]")) {
+		return nil
+	}
+	return readField(root, thp+"khugepaged/max_ptes_none", 0)
 }
 
 // readMemTotal returns the physical memory in bytes.

@@ -2,7 +2,10 @@ package doctor
 
 import "fmt"
 
-const somaxconn = "net.core.somaxconn"
+const (
+	somaxconn = "net.core.somaxconn"
+	hugeFill  = "max_ptes_none"
+)
 
 // limits are the bounds on the number of connections, in the order in which a
 // new descriptor meets them.
@@ -73,7 +76,12 @@ func (h Host) advice() []Limit {
 	}
 
 	tcp := Limit{Name: "tcp_mem (pressure)", Value: h.TCPMem, Note: "pages of queued data before it is squeezed"}
-	return []Limit{backlog, ports, tcp}
+
+	fill := Limit{Name: hugeFill, Value: h.HugeFill, Note: "memory that was given back stays so"}
+	if value(h.HugeFill) > 0 {
+		fill.Note = "huge pages take back what was released"
+	}
+	return []Limit{backlog, ports, tcp, fill}
 }
 
 // files is how many connections a number of descriptors allows beside those

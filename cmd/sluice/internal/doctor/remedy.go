@@ -38,3 +38,15 @@ func raiseCgroup(connections int64) []string {
 func addMemory(connections int64) []string {
 	return []string{fmt.Sprintf("# needs a host with %d MiB of memory", memoryFor(connections))}
 }
+
+// lowerHugeFill keeps the kernel from filling up with empty pages, as huge ones,
+// what the process has given back.
+func lowerHugeFill() []string {
+	const dir = "/sys/kernel/mm/transparent_hugepage/khugepaged"
+	return []string{
+		"cd " + dir,
+		"echo 0 > max_ptes_none",
+		"# after each boot, under systemd:",
+		`echo "w $PWD/max_ptes_none - - - - 0" > /etc/tmpfiles.d/sluice.conf`,
+	}
+}

@@ -37,7 +37,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	b.WriteByte('\n')
 	r.verdict(&b)
 	for _, f := range r.Remedies {
-		fmt.Fprintf(&b, "\nTo raise %s:\n", f.Name)
+		verb := "raise"
+		if f.Lower {
+			verb = "lower"
+		}
+		fmt.Fprintf(&b, "\nTo %s %s:\n", verb, f.Name)
 		for _, c := range f.Commands {
 			fmt.Fprintf(&b, "  %s\n", c)
 		}
