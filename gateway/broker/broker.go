@@ -18,6 +18,8 @@ import (
 type Sink interface {
 	// Broken: the link was lost. Channels that are wanted are subscribed to anew, with Suspect before and Doubt after it.
 	Broken()
+	// Missing: what others publish on the channel does not come, though the link is up, until Suspect and Doubt.
+	Missing(channel string)
 	Deliver(channel string, d hub.Delivery)
 	Caught(channel string, past hub.Past, err error)
 	// Suspect: something may be missing before what is delivered next on the channel. Doubt follows.
@@ -288,8 +290,15 @@ func (b *Broker) malformed(channel string, err error) {
 	}
 }
 
+// Missing implements Receiver.
+func (r receiver) Missing(channel string) {
+	r.interests.missing(channel, true) // first: who wants it from now on asks the link
+	r.sink.Missing(channel)
+}
+
 // Missed implements Receiver.
 func (r receiver) Missed(channel string) {
+	r.interests.missing(channel, false)
 	r.sink.Suspect(channel)
 	r.sink.Doubt(channel)
 }

@@ -137,6 +137,7 @@ func (s *fakeSink) Caught(channel string, p hub.Past, err error) {
 	s.note("caught %s, %d kept, %v", channel, len(p.Kept), err)
 }
 func (s *fakeSink) Broken()                {}
+func (s *fakeSink) Missing(channel string) { s.note("missing %s", channel) }
 func (s *fakeSink) Suspect(channel string) { s.note("suspect %s", channel) }
 func (s *fakeSink) Doubt(channel string)   { s.note("doubt %s", channel) }
 
@@ -308,6 +309,34 @@ func TestMissed(t *testing.T) {
 	rig(t, nil, func(_ *Broker, l *fakeLink, s *fakeSink) {
 		l.r.Missed("k")
 		same(t, "told", s.took(), "doubt k", "suspect k")
+	})
+}
+
+// B2: of which channels nothing comes is told, also to who wants one of them later: the link is asked again.
+func TestMissing(t *testing.T) {
+	rig(t, nil, func(b *Broker, l *fakeLink, s *fakeSink) {
+		again := func() (asked []string) {
+			b.Want("k", nil, false)
+			b.Want("k", nil, true)
+			time.Sleep(time.Second)
+			same(t, "answers", s.took(), "caught k, 0 kept, <nil>")
+			return l.took()
+		}
+		same(t, "at first", again(), "subscribe k")
+		l.r.Missing("k")
+		l.r.Missing("nobody's")
+		same(t, "told", s.took(), "missing k", "missing nobody's")
+		same(t, "while it is missing", again(), "subscribe k")
+		l.r.Missed("k")
+		s.took()
+		same(t, "afterwards", again())
+		l.r.Missing("k")
+		l.r.Down(ErrDown)
+		l.r.Up()
+		time.Sleep(time.Second)
+		s.took()
+		same(t, "on a new link", l.took(), "subscribe k")
+		same(t, "and afterwards", again())
 	})
 }
 

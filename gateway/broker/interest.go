@@ -33,6 +33,7 @@ type interest struct {
 	asked      bool // the hub waits for Caught
 	subscribed bool
 	before     bool      // it was subscribed to on an earlier link
+	away       bool      // of that, nothing comes at the moment
 	left       time.Time // when it was wanted last
 }
 
@@ -132,7 +133,7 @@ func (in *interests) next() (w batch) {
 		in.todo = in.todo[:0]
 		for name, it := range in.all {
 			it.before = it.before || it.subscribed
-			it.subscribed = false
+			it.subscribed, it.away = false, false
 			in.todo = append(in.todo, name)
 		}
 	} else if in.doubt {
@@ -151,7 +152,7 @@ func (in *interests) next() (w batch) {
 		n++
 		switch it := in.all[name]; {
 		case it == nil || !it.wanted:
-		case !it.subscribed:
+		case !it.subscribed || it.asked && it.away:
 			w.names = append(w.names, name)
 			if it.before && !it.asked {
 				w.missed = append(w.missed, name)
@@ -232,6 +233,15 @@ func (b *Broker) subscribed(names []string, err error) {
 	for _, name := range doubt {
 		b.sink.Doubt(name)
 	}
+}
+
+// missing notes whether anything comes of a channel that the link is subscribed to.
+func (in *interests) missing(channel string, away bool) {
+	in.mu.Lock()
+	if it := in.all[channel]; it != nil {
+		it.away = away
+	}
+	in.mu.Unlock()
 }
 
 // again puts channels into the next tick's batch.

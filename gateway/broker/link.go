@@ -32,8 +32,10 @@ var (
 //     is lost for it; what the engine dropped for a slow link is reported as Lost.
 //   - A link does not hear what it published itself (Publish), and does hear what
 //     it appended (Append).
-//   - A part of the engine may be away while the link is up: then a channel of it
-//     is subscribed to as soon as it is back, which Subscribe does not wait for, and Missed is called.
+//   - A part of the engine, or what is subscribed to there, may be away while the link is up:
+//     Missing is called for each of its channels, and Missed once the link has subscribed to the
+//     channel again, by itself. Subscribe does not wait for that: Missing tells of the channels that
+//     it was given, whether they are new or not.
 //     What is published on the channels of the other parts does not wait for it.
 //   - Nothing is remembered over a loss of the connection: after Down all
 //     subscriptions are gone, calls under way have failed with ErrDown, and after Up
@@ -103,9 +105,11 @@ type Receiver interface {
 	// Message came on a channel. For one that was appended, pos is its place and
 	// prev the offset of the channel's message before it (0: none is kept any more); else both are zero.
 	Message(channel string, m []byte, pos Position, prev uint64)
+	// Missing: what is published on a subscribed channel does not come, until Missed
+	// says that it does. It may be called again meanwhile.
+	Missing(channel string)
 	// Missed: what was published on a subscribed channel may be missing before what
-	// comes next on it; from now on it flows. An engine whose parts come and go, each with
-	// some of the channels, subscribes again by itself.
+	// comes next on it; from now on it flows.
 	Missed(channel string)
 	// Lost: the engine dropped messages for this link, on channels that nobody can name.
 	Lost()

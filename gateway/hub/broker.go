@@ -58,7 +58,7 @@ type remote struct {
 	fetching bool   // Fetch was called
 	lossy    bool   // something was lost since the last delivery
 	suspect  bool   // Suspect was called, and Doubt has yet to come
-	whole    uint64 // the hub's breaks when it was subscribed to last; 0: it never was
+	whole    uint64 // the hub's breaks when it was subscribed to last; 0: it is not, for all that is known
 	whence   uint64 // the hub's breaks when Suspect was called
 	held     []arrival
 	waiting  []joining
@@ -237,6 +237,17 @@ func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64)
 // of this node's own may come after something of others that was lost: on channels
 // without a history, subscribers are told before each, until Suspect and Doubt.
 func (h *Hub) Broken() { h.breaks.Add(1) }
+
+// Missing is Broken for one channel: what others publish on it does not come, though
+// the link takes what this node does.
+func (h *Hub) Missing(name string) {
+	st := h.stripeOf(name)
+	st.mu.Lock()
+	if ch := st.channels[name]; ch != nil && ch.remote != nil {
+		ch.remote.whole, ch.remote.whence = 0, 0 // a Doubt that is on its way ends nothing
+	}
+	st.mu.Unlock()
+}
 
 // Suspect says that publications of a channel may have been lost, up to now or up
 // to the next one that comes: subscribers of a channel without a history are told

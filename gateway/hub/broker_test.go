@@ -274,6 +274,33 @@ func TestGapBeforeOwn(t *testing.T) {
 	r.want(c, "hello", "10")
 }
 
+// B2: so it is on a channel of which nothing comes while the link is up, and on no other.
+func TestGapBeforeOwnOfChannel(t *testing.T) {
+	r, b := fleet(t)
+	a := r.resume("a", Position{})
+	other := r.resume("b", Position{})
+	r.Caught("a", Past{}, nil)
+	r.Missing("a") // before it was subscribed to at all
+	r.Caught("b", Past{}, nil)
+	r.Missing("nobody's")
+	r.publish("1", "a", "b")
+	r.publish("2", "a")
+	r.want(a, "hello", "gap a 0", "1", "gap a 0", "2")
+	b.down = true
+	r.publish("3", "a") // for this node alone
+	b.down = false
+	r.Suspect("a")
+	r.Missing("a") // once more, before Doubt
+	r.Doubt("a")
+	r.publish("4", "a")
+	r.want(a, "hello", "gap a 0", "1", "gap a 0", "2", "3", "gap a 0", "gap a 0", "4")
+	r.Suspect("a")
+	r.Doubt("a")
+	r.publish("5", "a", "b")
+	r.want(a, "hello", "gap a 0", "1", "gap a 0", "2", "3", "gap a 0", "gap a 0", "4", "gap a 0", "5")
+	r.want(other, "hello", "1", "5")
+}
+
 // A history may go on in another epoch: who is at a place that both have misses nothing, and is
 // told of nothing; who is at one that was lost is.
 func TestGoesOnInAnotherEpoch(t *testing.T) {

@@ -27,6 +27,21 @@ func Replica(t testing.TB, of *Server) *Server {
 	return Redis(t, "--replicaof", "127.0.0.1 "+portOf(of.Address), "--repl-diskless-sync-delay", "0")
 }
 
+// Deafen ends all subscriptions at a redis-server, and has it refuse sharded ones until the
+// returned function is called. It takes all other commands.
+func (s *Server) Deafen(t testing.TB) (hear func()) {
+	t.Helper()
+	say := func(arguments ...string) {
+		t.Helper()
+		if out, ok := s.CLI(t, arguments...); !ok || strings.HasPrefix(out, "ERR") {
+			t.Fatalf("%v: %s", arguments, out)
+		}
+	}
+	say("acl", "setuser", "default", "-ssubscribe")
+	say("client", "kill", "type", "pubsub")
+	return func() { t.Helper(); say("acl", "setuser", "default", "+ssubscribe") }
+}
+
 // Sentinels are three that watch a master with the name main, and its replica; they are started.
 func Sentinels(t testing.TB, master *Server) (addresses []string) {
 	t.Helper()

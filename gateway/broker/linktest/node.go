@@ -137,6 +137,9 @@ func (n *node) Message(channel string, m []byte, pos broker.Position, prev uint6
 	})
 }
 
+// Missing implements broker.Receiver.
+func (n *node) Missing(string) { n.call("Missing", func() {}) }
+
 // Missed implements broker.Receiver.
 func (n *node) Missed(channel string) {
 	n.call("Missed", func() { n.missed = append(n.missed, channel) })

@@ -129,6 +129,7 @@ type upReceiver chan struct{}
 func (u upReceiver) Up()                                           { u <- struct{}{} }
 func (upReceiver) Down(error)                                      {}
 func (upReceiver) Message(string, []byte, broker.Position, uint64) {}
+func (upReceiver) Missing(string)                                  {}
 func (upReceiver) Missed(string)                                   {}
 func (upReceiver) Lost()                                           {}
 func (upReceiver) Control([]byte)                                  {}

@@ -32,6 +32,7 @@ func (l *listener) Message(channel string, _ []byte, _ broker.Position, _ uint64
 	l.mu.Unlock()
 	l.came <- struct{}{}
 }
+func (*listener) Missing(string) {}
 func (*listener) Missed(string)  {}
 func (*listener) Lost()          {}
 func (*listener) Control([]byte) {}

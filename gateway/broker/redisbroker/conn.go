@@ -43,10 +43,11 @@ type conn struct {
 	cause error
 }
 
-// incoming is what has come in: a message, or that some may have been missed on a channel.
+// incoming is what has come in: a message, or word of a channel.
 type incoming struct {
-	message rueidis.PubSubMessage
-	missed  string // "": it is a message
+	message rueidis.PubSubMessage // if there is no word
+	missed  string                // a pub/sub channel of which some may have been missed, and that flows now; or ""
+	missing string                // one that does not flow, unless it does again by now; or ""
 }
 
 // maxComing is how many messages wait for the receiver. Then the connection is
@@ -178,10 +179,16 @@ func (c *conn) serve() error {
 	}
 }
 
-// receive hands over one message, or that some may have been missed.
+// receive hands over one message, or word of a channel.
 func (c *conn) receive(i incoming) {
-	if i.missed != "" {
+	switch {
+	case i.missed != "":
 		c.link.receiver.Missed(strings.TrimPrefix(i.missed, c.prefix))
+		return
+	case i.missing != "":
+		if c.shards.nowhere(i.missing) { // else Missed has been told since, or is about to be
+			c.link.receiver.Missing(strings.TrimPrefix(i.missing, c.prefix))
+		}
 		return
 	}
 	f := parse([]byte(i.message.Message))

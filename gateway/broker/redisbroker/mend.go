@@ -64,8 +64,9 @@ func (s *shards) mendUntilWhole(ctx context.Context) {
 // each channel to its master. Its error is why that is not done.
 func (s *shards) mend(ctx context.Context) error {
 	err := s.learn(ctx)
-	s.release()
+	s.missing(s.release())
 	for sh, list := range s.strayed() {
+		s.missing(list)
 		s.working.Lock()
 		s.within(ctx, func(ctx context.Context) { s.leave(ctx, sh, list) })
 		s.working.Unlock()
@@ -173,17 +174,18 @@ func (s *shards) strayed() map[*shard][]string {
 }
 
 // release closes connections to servers that are no masters any more, without a
-// word to them: they may be silent. Their channels are nowhere then.
-func (s *shards) release() {
+// word to them: they may be silent. It returns their channels, which are nowhere then.
+func (s *shards) release() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	masters := s.owners.masters()
 	for address, sh := range s.live {
 		if !masters[address] {
-			s.forget(sh)
+			names = append(names, s.forget(sh)...)
 			s.c.workers.Go(sh.close)
 		}
 	}
+	return names
 }
 
 // homeless are channels that are nowhere, by the connections that they belong on.

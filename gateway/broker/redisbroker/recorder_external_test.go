@@ -79,10 +79,15 @@ func (r *recorder) Message(channel string, m []byte, at broker.Position, _ uint6
 	r.places[channel] = append(r.places[channel], at)
 }
 
-// Missed is kept among the channel's messages.
+// Missing is kept among the channel's messages, and so is Missed.
+func (r *recorder) Missing(channel string) { r.Message(channel, []byte(missing), broker.Position{}, 0) }
+
 func (r *recorder) Missed(channel string) { r.Message(channel, []byte(missed), broker.Position{}, 0) }
 
-const missed = "(missed)"
+const (
+	missing = "(missing)"
+	missed  = "(missed)"
+)
 
 func (r *recorder) Lost()          {}
 func (r *recorder) Control([]byte) {}

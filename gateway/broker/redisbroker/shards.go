@@ -17,8 +17,8 @@ import (
 // master that has its slot.
 //
 // Masters go and slots move while the link is up. One goroutine mends that: it
-// subscribes again, wherever the slots are now, and the receiver is told for each
-// channel that it may have missed something. See mend.go.
+// subscribes again, wherever the slots are now. The receiver is told of each channel
+// that is nowhere, and when it is somewhere again. See mend.go.
 type shards struct {
 	c    *conn         // what comes in goes to it
 	wake chan struct{} // something is to be mended
@@ -97,24 +97,41 @@ func (s *shards) drop(sh *shard, err error) {
 		s.mu.Unlock()
 		return
 	}
-	left := s.forget(sh)
+	names := s.forget(sh)
 	s.mu.Unlock()
+	s.missing(names)
 	sh.close()
-	s.c.link.o.Log.Warn().Err(err).Str("master", sh.address).Int("channels", left).Msg("redis: lost a master; its channels are subscribed to again")
+	s.c.link.o.Log.Warn().Err(err).Str("master", sh.address).Int("channels", len(names)).Msg("redis: lost a master; its channels are subscribed to again")
 	s.mendSoon()
 }
 
-// forget is the end of a connection for all but itself; left is how many channels are nowhere then. mu is held.
-func (s *shards) forget(sh *shard) (left int) {
+// forget is the end of a connection for all but itself. It returns the channels that are nowhere then. mu is held.
+func (s *shards) forget(sh *shard) (names []string) {
 	delete(s.live, sh.address)
 	sh.gone.Store(true)
 	for name, at := range s.places {
 		if at == sh {
 			s.places[name] = nil
-			left++
+			names = append(names, name)
 		}
 	}
-	return left
+	return names
+}
+
+// missing tells the receiver of channels that are nowhere now. It is called without mu, so they
+// may be somewhere again before it returns: whoever hands that over looks at where they are then.
+func (s *shards) missing(names []string) {
+	for _, name := range names {
+		s.c.come(incoming{missing: name})
+	}
+}
+
+// nowhere says whether a channel is wanted, and no master has it.
+func (s *shards) nowhere(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, wanted := s.places[name]
+	return wanted && at == nil
 }
 
 func (sh *shard) close() {
@@ -151,6 +168,7 @@ func (s *shards) subscription(sh *shard, e rueidis.PubSubSubscription) {
 	case again:
 		s.c.come(incoming{missed: e.Channel})
 	case moved:
+		s.missing([]string{e.Channel})
 		s.mendSoon()
 	}
 }
@@ -165,6 +183,7 @@ func (s *shards) subscribe(ctx context.Context, names []string) error {
 	var wg sync.WaitGroup
 	for sh, list := range s.place(names) {
 		if sh == nil {
+			s.missing(list)
 			s.mendSoon()
 			continue
 		}
@@ -183,18 +202,21 @@ func (s *shards) subscribe(ctx context.Context, names []string) error {
 	}
 }
 
-// place notes names that are wanted from now on, by the connections that are to have them.
+// place notes names that are wanted from now on, by the connections that are to have
+// them. Those that have been nowhere before still are.
 func (s *shards) place(names []string) map[*shard][]string {
 	by := map[*shard][]string{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
-		if _, wanted := s.places[name]; wanted {
-			continue
+		sh, wanted := s.places[name]
+		if !wanted {
+			sh = s.live[s.master(name)]
+			s.places[name] = sh
 		}
-		sh := s.live[s.master(name)]
-		s.places[name] = sh
-		by[sh] = append(by[sh], name)
+		if !wanted || sh == nil {
+			by[sh] = append(by[sh], name)
+		}
 	}
 	return by
 }
@@ -228,6 +250,7 @@ func (s *shards) send(ctx context.Context, sh *shard, names []string) (cause err
 		}
 	}
 	s.mu.Unlock()
+	s.missing(refused)
 	return cause
 }
 
