@@ -31,7 +31,10 @@ func (b *fakeBroker) Publish(channels []string, p *Publication, done func(Receip
 	return !b.down, b.err
 }
 
-func (b *fakeBroker) Append(channel string, _ *History, p *Publication, done func(Receipt, error)) error {
+func (b *fakeBroker) Append(channel string, limits *History, p *Publication, done func(Receipt, error)) error {
+	if limits == nil {
+		b.note("no limits")
+	}
 	b.note(fmt.Sprintf("append %s %s", channel, p.Payload))
 	b.done = append(b.done, done)
 	return b.err
@@ -457,4 +460,20 @@ func TestStoredSomewhere(t *testing.T) {
 	r.Caught("k", pastOf(2, 3), nil)
 	r.want(c, "hello", "2", "3")
 	b.wants(t, "want k true", "fetch k e:1 later false")
+}
+
+// A reload may take a history away while somebody publishes: the publication has one or the other.
+func TestPublishWhileReloading(t *testing.T) {
+	b := &fakeBroker{}
+	var r *rig
+	r = newRig(t, func(o *Options) {
+		o.Broker = b
+		after := o.Settings
+		o.Settings.Namespace = func(string) Namespace {
+			r.Configure(after)
+			return Namespace{History: &History{Class: "all", Size: 1, TTL: time.Minute}}
+		}
+	})
+	r.publish("x", "k")
+	b.wants(t, "append k x")
 }
