@@ -291,7 +291,7 @@ func (n *node) stored(t testing.TB, class broker.Class, channel string, texts ..
 
 func (n *node) read(t testing.TB, class broker.Class, channel string, after broker.Position, limit int) broker.Past {
 	t.Helper()
-	past, err := n.Read(within(t), class, channel, after, limit)
+	past, err := n.Read(within(t), class, channel, after, limit, 0)
 	if err != nil {
 		t.Fatalf("node %s: Read: %v", n.name, err)
 	}
