@@ -241,7 +241,7 @@ func TestLinkComesBack(t *testing.T) {
 			t.Errorf("%d losses, %d channels", n, b.Channels())
 		}
 
-		l.r.Lost()
+		l.r.Lost("")
 		synctest.Wait()
 		if got := s.took(); len(got) != many+1 {
 			t.Errorf("the engine dropped messages, and %d channels are doubted", len(got))

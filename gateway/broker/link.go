@@ -108,8 +108,8 @@ type Receiver interface {
 	// comes next on it; from now on it flows. An engine whose parts come and go, each with
 	// some of the channels, subscribes again by itself.
 	Missed(channel string)
-	// Lost: the engine dropped messages for this link, on channels that nobody can name.
-	Lost()
+	// Lost: messages may have been lost on channels that nobody can name; why, for the log.
+	Lost(why string)
 	// Control message, from another node's Send.
 	Control(m []byte)
 }

@@ -143,7 +143,7 @@ func (n *node) Missed(channel string) {
 }
 
 // Lost implements broker.Receiver.
-func (n *node) Lost() { n.call("Lost", func() { n.losts++ }) }
+func (n *node) Lost(string) { n.call("Lost", func() { n.losts++ }) }
 
 // Control implements broker.Receiver.
 func (n *node) Control(m []byte) {

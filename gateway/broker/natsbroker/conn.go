@@ -133,9 +133,9 @@ func (c *conn) serve() error {
 		case m := <-c.in:
 			c.receive(m)
 		case <-c.lost:
-			l.receiver.Lost()
+			l.receiver.Lost("this node was too slow, and its NATS client dropped some")
 		case <-moved:
-			l.receiver.Lost()
+			l.receiver.Lost("the NATS server inside this node has a new connection to another node's")
 		case now := <-t.C:
 			c.expire(now)
 			if l.embedded == nil {

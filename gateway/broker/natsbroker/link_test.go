@@ -74,5 +74,5 @@ func (u upReceiver) Up()                                           { u <- struct
 func (upReceiver) Down(error)                                      {}
 func (upReceiver) Message(string, []byte, broker.Position, uint64) {}
 func (upReceiver) Missed(string)                                   {}
-func (upReceiver) Lost()                                           {}
+func (upReceiver) Lost(string)                                     {}
 func (upReceiver) Control([]byte)                                  {}

@@ -84,7 +84,7 @@ func (r *recorder) Missed(channel string) { r.Message(channel, []byte(missed), b
 
 const missed = "(missed)"
 
-func (r *recorder) Lost()          {}
+func (r *recorder) Lost(string)    {}
 func (r *recorder) Control([]byte) {}
 
 // state is whether the link is up, and how often it was lost.
