@@ -69,7 +69,7 @@ func (l *Link) connect() (*conn, error) {
 		c.nc, err = nats.Connect(strings.Join(l.o.URLs, ","), options...)
 	}
 	if err != nil {
-		return nil, err
+		return nil, advice(err)
 	}
 	c.inbox = c.nc.NewInbox()
 	subjects := []string{l.o.Prefix + ".n", l.o.Prefix + ".n." + l.o.Node, c.inbox + ".*"}
