@@ -120,6 +120,7 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 			e, err := b.open(m.Message)
 			if err != nil {
 				b.Counters.Malformed.Add(1)
+				past.Complete = past.Complete && err != errSize // subscribers are told, as they are of a live one
 				continue
 			}
 			size += len(e.payload)
