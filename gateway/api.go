@@ -41,14 +41,14 @@ func (g *Gateway) newAPI(o Options) *api.Server {
 	})
 }
 
-// history returns a piece of a channel's past.
-func (g *Gateway) history(ctx context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+// history returns a piece of a channel's past. What is in this node's memory costs nothing to return, whatever its bytes.
+func (g *Gateway) history(ctx context.Context, channel string, since hub.Position, limit, bytes int) (hub.Past, error) {
 	if g.broker != nil {
 		limits := namespaces(g.config().Namespaces)(channel).History
 		if limits == nil {
 			return hub.Past{}, api.ErrNoHistory
 		}
-		return g.broker.History(ctx, channel, limits, since, limit)
+		return g.broker.History(ctx, channel, limits, since, limit, bytes)
 	}
 	past, ok := g.hub.History(channel, since, limit)
 	if !ok {

@@ -54,9 +54,10 @@ type Options struct {
 	// Nodes are those of the fleet, this one included. Nil: it is alone, and /api/info shows none.
 	Nodes func() []Node
 	// History returns at most limit publications of a channel after a position, and
-	// for the zero one the newest. ErrNoHistory: the channel keeps none; hub.ErrDown,
+	// for the zero one the newest. Those beyond the first that come to more than so many
+	// bytes it may leave out. ErrNoHistory: the channel keeps none; hub.ErrDown,
 	// hub.ErrBusy: it cannot be had now.
-	History func(ctx context.Context, channel string, since hub.Position, limit int) (hub.Past, error)
+	History func(ctx context.Context, channel string, since hub.Position, limit, bytes int) (hub.Past, error)
 	// CheckChannel says what is wrong with a channel name, in words for the
 	// caller; nil when nothing is.
 	CheckChannel func(name string) error

@@ -22,7 +22,7 @@ func TestManual(t *testing.T) {
 	o := options(&fakeHub{})
 	o.Pprof = true
 	o.CheckChannel = func(string) error { return nil }
-	o.History = func(context.Context, string, hub.Position, int) (hub.Past, error) { return hub.Past{}, nil }
+	o.History = func(context.Context, string, hub.Position, int, int) (hub.Past, error) { return hub.Past{}, nil }
 	o.Presence = func(context.Context, string, int, bool) (Presence, error) { return Presence{}, nil }
 	o.Disconnect = func(string, hub.ID, uint16, string) (bool, error) { return true, nil }
 	s := New(o)

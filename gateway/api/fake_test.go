@@ -125,7 +125,7 @@ func (h *fakeHub) presence(_ context.Context, channel string, limit int, meta bo
 }
 
 // past is the history of channel k: 1, 2, a binary one, and a larger one.
-func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, limit int) (hub.Past, error) {
+func (h *fakeHub) past(_ context.Context, channel string, since hub.Position, limit, _ int) (hub.Past, error) {
 	switch {
 	case h.panic:
 		panic("injected")

@@ -49,7 +49,7 @@ func (s *Server) history(r *http.Request) (any, *problem) {
 	default:
 		return nil, fail(tooManyRequests, "%d histories are being read, which is the most at once", maxHistories)
 	}
-	past, err := s.options.History(r.Context(), q.channel, q.since, q.limit+1) // one more tells whether there is more
+	past, err := s.options.History(r.Context(), q.channel, q.since, q.limit+1, maxHistoryBytes) // one more tells whether there is more
 	switch {
 	case errors.Is(err, ErrNoHistory):
 		return nil, fail(noHistory, "channel %s: its namespace has no history (namespaces[].history)", quoted(q.channel))

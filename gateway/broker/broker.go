@@ -81,7 +81,7 @@ type Counters struct {
 	Refused          atomic.Uint64 // publications, because the link was down or its queue full, or the engine did not take them
 	Malformed        atomic.Uint64 // messages that were dropped
 	Downs            atomic.Uint64 // times that the link was lost
-	Losses           atomic.Uint64 // times that the engine dropped messages for this node
+	Losses           atomic.Uint64 // times that messages for this node may have been lost
 	Fetches          atomic.Uint64 // reads of histories
 	Failed           atomic.Uint64 // of them, those that failed
 	Subscribed, Left atomic.Uint64 // channels
@@ -304,9 +304,9 @@ func (r receiver) Missed(channel string) {
 }
 
 // Lost implements Receiver.
-func (r receiver) Lost() {
+func (r receiver) Lost(why string) {
 	r.Counters.Losses.Add(1)
-	r.log.Warn().Msg("the broker dropped messages for this node, which was too slow")
+	r.log.Warn().Str("why", why).Msg("messages from other nodes may have been lost: histories are read again, and subscribers of other channels told of a gap")
 	r.interests.change(func() { r.interests.doubt = true })
 }
 

@@ -27,7 +27,8 @@ type fakeLink struct {
 	fail  error // of Subscribe, Publish, Flush and Read
 	lose  error // of what was published
 	past  Past
-	mute  bool // Read is not answered
+	pasts []Past // before past
+	mute  bool   // Read is not answered
 }
 
 func (l *fakeLink) note(format string, args ...any) error {
@@ -96,7 +97,7 @@ func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position,
 	return nil
 }
 
-func (l *fakeLink) Read(ctx context.Context, _ Class, channel string, after Position, limit int) (Past, error) {
+func (l *fakeLink) Read(ctx context.Context, _ Class, channel string, after Position, limit, bytes int) (Past, error) {
 	err := l.note("read %s %s:%d %d", channel, after.Epoch, after.Offset, limit)
 	if l.mute {
 		<-ctx.Done()
@@ -104,6 +105,11 @@ func (l *fakeLink) Read(ctx context.Context, _ Class, channel string, after Posi
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.pasts) > 0 {
+		next := l.pasts[0]
+		l.pasts = l.pasts[1:]
+		return next, err
+	}
 	return l.past, err
 }
 func (l *fakeLink) Send(node string, m []byte) error { return l.note("send %q %s", node, m) }
@@ -236,7 +242,7 @@ func TestLinkComesBack(t *testing.T) {
 			t.Errorf("%d losses, %d channels", n, b.Channels())
 		}
 
-		l.r.Lost()
+		l.r.Lost("")
 		synctest.Wait()
 		if got := s.took(); len(got) != many+1 {
 			t.Errorf("the engine dropped messages, and %d channels are doubted", len(got))
@@ -406,8 +412,8 @@ func TestB4MessageSize(t *testing.T) {
 			Messages: []Stored{{Position{Epoch: "e", Offset: 4}, []byte("sluice/1\nright"), time.Now()}, {Position{Epoch: "e", Offset: 5}, []byte("sluice/1\nlonger"), time.Now()}},
 			Top:      Position{Epoch: "e", Offset: 5}, Complete: true,
 		}
-		past, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3)
-		if err != nil || len(past.Kept) != 1 || past.Top.Offset != 5 || b.Counters.Malformed.Load() != 2 {
+		past, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3, 0)
+		if err != nil || len(past.Kept) != 1 || past.Complete || past.Top.Offset != 5 || b.Counters.Malformed.Load() != 2 {
 			t.Errorf("%v, %v, %d malformed", past, err, b.Counters.Malformed.Load())
 		}
 	})
@@ -434,19 +440,56 @@ func TestHistories(t *testing.T) {
 	})
 }
 
+// A history is read piece by piece. What was dropped between two of them is missing there, and what
+// was read before does not hide it.
+func TestHistoryInPieces(t *testing.T) {
+	at := func(n uint64) Position { return Position{Epoch: "e", Offset: n} }
+	piece := func(complete, more bool, top uint64, offsets ...uint64) Past {
+		p := Past{Top: at(top), Complete: complete, More: more, Floor: offsets[0] - 1}
+		for _, n := range offsets {
+			p.Messages = append(p.Messages, Stored{at(n), []byte("sluice/1\nsix by"), time.Now()})
+		}
+		return p
+	}
+	limits := &hub.History{Class: "h", Size: 100, TTL: time.Hour}
+	for _, tt := range []struct {
+		what          string
+		pieces        []Past
+		limit, bytes  int
+		complete      bool
+		floor         uint64
+		first, number int
+	}{
+		{"two", []Past{piece(true, true, 6, 3, 4), piece(true, false, 6, 5, 6)}, 100, 0, true, 2, 3, 4},
+		{"no more than that", []Past{piece(true, true, 6, 3, 4), piece(true, false, 6, 5, 6)}, 2, 0, true, 2, 3, 2},
+		{"some are dropped", []Past{piece(true, true, 6, 3, 4), piece(false, false, 9, 8, 9)}, 100, 0, false, 7, 8, 2},
+		{"bytes", []Past{piece(true, true, 6, 3, 4), piece(true, true, 6, 5, 6)}, 100, 11, true, 2, 3, 2},
+		{"more bytes", []Past{piece(true, true, 6, 3, 4), piece(true, true, 8, 5, 6)}, 100, 12, true, 2, 3, 4},
+		{"at least two", []Past{piece(true, true, 6, 3), piece(true, true, 8, 4)}, 100, 1, true, 2, 3, 2},
+	} {
+		rig(t, nil, func(b *Broker, l *fakeLink, _ *fakeSink) {
+			l.pasts = tt.pieces
+			p, err := b.History(context.Background(), "k", limits, at(2), tt.limit, tt.bytes)
+			if err != nil || p.Complete != tt.complete || p.Floor != tt.floor || len(p.Kept) != tt.number || p.Kept[0].Position != at(uint64(tt.first)) {
+				t.Errorf("%s: %+v, %v", tt.what, p, err)
+			}
+		})
+	}
+}
+
 // A history that the engine does not answer for, since its leader is gone, is told to be
 // down: a backend's call waited for as long as the backend did, and few may be under way.
 func TestHistoryIsNotAnswered(t *testing.T) {
 	rig(t, nil, func(b *Broker, l *fakeLink, _ *fakeSink) {
 		l.mute = true
 		begun := time.Now()
-		_, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3)
+		_, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3, 0)
 		if took := time.Since(begun); !errors.Is(err, hub.ErrDown) || took != fetchTimeout {
 			t.Errorf("after %v: %v", took, err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := b.History(ctx, "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3); !errors.Is(err, context.Canceled) || errors.Is(err, hub.ErrDown) {
+		if _, err := b.History(ctx, "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3, 0); !errors.Is(err, context.Canceled) || errors.Is(err, hub.ErrDown) {
 			t.Errorf("nobody waits any more: %v", err)
 		}
 	})

@@ -85,7 +85,7 @@ func (b *Broker) fetch() {
 func (b *Broker) read(j fetchJob) {
 	ctx, cancel := context.WithTimeout(b.ctx, fetchTimeout)
 	defer cancel()
-	past, err := b.History(ctx, j.channel, j.limits, j.after, j.limits.Size)
+	past, err := b.History(ctx, j.channel, j.limits, j.after, j.limits.Size, 0)
 	if err != nil && b.up.Load() && b.ctx.Err() == nil {
 		b.log.Warn().Err(err).Str("channel", j.channel).Msg("reading a history failed; it is tried again")
 		b.interests.again([]string{j.channel})
@@ -93,14 +93,16 @@ func (b *Broker) read(j fetchJob) {
 	b.sink.Caught(j.channel, past, err)
 }
 
-// History reads at most limit messages of a channel's history after a position (none: the newest).
+// History reads at most limit messages of a channel's history after a position (none: the newest), and
+// at most the first that come to more than so many bytes (0: there is no bound).
 // hub.ErrDown: the engine cannot be asked, or does not answer.
-func (b *Broker) History(ctx context.Context, channel string, limits *hub.History, after Position, limit int) (hub.Past, error) {
+func (b *Broker) History(ctx context.Context, channel string, limits *hub.History, after Position, limit, bytes int) (hub.Past, error) {
 	var past hub.Past
 	b.Counters.Fetches.Add(1)
+	size := 0
 	for first := true; ; first = false {
 		bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
-		p, err := b.link.Read(bounded, ClassOf(limits), channel, after, limit-len(past.Kept))
+		p, err := b.link.Read(bounded, ClassOf(limits), channel, after, limit-len(past.Kept), bytes)
 		cancel()
 		if err != nil {
 			b.Counters.Failed.Add(1)
@@ -109,8 +111,8 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 			}
 			return hub.Past{}, refusal(err)
 		}
-		if first {
-			past.Floor, past.Complete, past.Before = p.Floor, p.Complete, p.Before
+		if first || !p.Complete { // what is missing now lies behind what was read before
+			past = hub.Past{Floor: p.Floor, Complete: p.Complete, Before: p.Before}
 		}
 		past.Top = p.Top
 		for _, m := range p.Messages {
@@ -118,11 +120,13 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 			e, err := b.open(m.Message)
 			if err != nil {
 				b.Counters.Malformed.Add(1)
+				past.Complete = past.Complete && err != errSize // subscribers are told, as they are of a live one
 				continue
 			}
+			size += len(e.payload)
 			past.Kept = append(past.Kept, hub.Kept{Position: m.Position, Payload: e.payload, Binary: e.binary, At: m.At})
 		}
-		if !p.More || len(p.Messages) == 0 || len(past.Kept) >= limit {
+		if !p.More || len(p.Messages) == 0 || len(past.Kept) >= limit || bytes > 0 && size > bytes && len(past.Kept) > 1 {
 			return past, nil
 		}
 	}

@@ -81,8 +81,9 @@ type Link interface {
 	// stored it or the outcome is an error; done must not block.
 	Append(class Class, channel string, m []byte, done func(Position, error)) error
 	// Read returns what the history holds after a position, at most limit messages;
-	// with no position, the newest of them. See Past.
-	Read(ctx context.Context, class Class, channel string, after Position, limit int) (Past, error)
+	// with no position, the newest of them. Once they come to more than so many bytes
+	// (0: there is no bound), it may leave out the others. See Past.
+	Read(ctx context.Context, class Class, channel string, after Position, limit, bytes int) (Past, error)
 
 	// Forward sends m, which nobody changes any more, to the backends that take what
 	// is forwarded under the name, 1 to 64 characters of A-Z a-z 0-9 _ -: a NATS
@@ -111,8 +112,8 @@ type Receiver interface {
 	// Missed: what was published on a subscribed channel may be missing before what
 	// comes next on it; from now on it flows.
 	Missed(channel string)
-	// Lost: the engine dropped messages for this link, on channels that nobody can name.
-	Lost()
+	// Lost: messages may have been lost on channels that nobody can name; why, for the log.
+	Lost(why string)
 	// Control message, from another node's Send.
 	Control(m []byte)
 }
@@ -152,7 +153,7 @@ type Past struct {
 	// messages; a position among them is none of another epoch. The zero Position: nothing is
 	// known of an epoch before.
 	Before Position
-	// More: limit cut Messages short; ask again after the last of them. With no
+	// More: limit or bytes cut Messages short; ask again after the last of them. With no
 	// position asked it is false: nothing newer is missing.
 	More bool
 }

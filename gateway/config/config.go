@@ -292,7 +292,7 @@ type Broker struct {
 type Cluster struct {
 	// The same on all nodes: 1 to 32 characters of A-Z a-z 0-9 _ -.
 	Name string `yaml:"name"`
-	// host:port for the other nodes. Off loopback it needs a secret or TLS. Empty = no cluster.
+	// host:port for the other nodes. Off loopback it needs a secret. Empty = no cluster.
 	Listen string `yaml:"listen"`
 	// host:port by which the others reach it, where that is another. Empty = as it listens.
 	Advertise string `yaml:"advertise"`

@@ -104,7 +104,7 @@ var docs = map[string]string{
 	"Broker.PasswordFile":               "A file whose content, without white space around it, is the password. Instead of password.",
 	"Broker.TLS":                        "TLS to the broker. For an embedded NATS it is that of the routes between the nodes.",
 	"Cluster.Name":                      "The same on all nodes: 1 to 32 characters of A-Z a-z 0-9 _ -.",
-	"Cluster.Listen":                    "host:port for the other nodes. Off loopback it needs a secret or TLS. Empty = no cluster.",
+	"Cluster.Listen":                    "host:port for the other nodes. Off loopback it needs a secret. Empty = no cluster.",
 	"Cluster.Advertise":                 "host:port by which the others reach it, where that is another. Empty = as it listens.",
 	"Cluster.Routes":                    "The other nodes, host:port. Histories begin when most of them are up. This node's own may be\namong them where listen or advertise is the same text.",
 	"Cluster.Secret":                    "What nodes prove to each other that they belong to the fleet with. The same on all.",

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ func (l *loader) embedded(b *Broker) {
 		_, m := splitAddress(c.Advertise)
 		l.check(m == "", "broker.cluster.advertise", m)
 	}
+	other := func(r string) bool { return r != c.Listen && r != c.Advertise }
+	l.check(slices.ContainsFunc(c.Routes, other), "broker.cluster.routes",
+		"must name another node at least, host:port: with cluster.listen, the server inside does not start without", "broker.cluster.listen")
 	for i, r := range c.Routes {
 		_, m := splitAddress(r)
 		l.check(m == "", item("broker.cluster.routes", i), m)

@@ -283,6 +283,8 @@ func TestExcess(t *testing.T) {
 		{3000, []int{3000, 0}, 0.2, 600},
 		{0, []int{0}, 0.2, 0},
 		{50, []int{100, 150}, 0.2, 0},
+		{1, []int{1, 0}, 0.2, 0}, // nowhere would fewer be: the client would go round for ever
+		{2, []int{1, 1}, 0.2, 0},
 	} {
 		if n := excess(tt.own, tt.others, tt.above); n != tt.want {
 			t.Errorf("%d beside %v: %d, want %d", tt.own, tt.others, n, tt.want)

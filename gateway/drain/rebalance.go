@@ -2,6 +2,7 @@ package drain
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"sluice/gateway/metrics"
@@ -96,5 +97,5 @@ func excess(own int, others []int, above float64) int {
 		sum += n
 	}
 	mean := float64(sum) / float64(len(others)+1)
-	return max(0, own-int(mean*(1+above)))
+	return max(0, own-int(math.Ceil(mean*(1+above))))
 }

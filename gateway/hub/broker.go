@@ -39,7 +39,8 @@ type Receipt struct {
 	Position Position
 }
 
-// Delivery is a publication that the broker brought. The hub keeps its Payload.
+// Delivery is a publication that the broker brought. The hub keeps its Payload. One that was appended
+// has a Position, without an Epoch where that cannot be had now: then it is read from the history.
 type Delivery struct {
 	Publication
 	// Prev is the offset of the channel's publication before it; 0: none is kept any more.
@@ -56,6 +57,7 @@ type Delivery struct {
 type remote struct {
 	ready    bool   // the broker has answered Want: those who join are served at once
 	fetching bool   // Fetch was called
+	again    bool   // something may have come behind what is fetched, and is not held
 	lossy    bool   // something was lost since the last delivery
 	suspect  bool   // Suspect was called, and Doubt has yet to come
 	whole    uint64 // the hub's breaks when it was subscribed to last; 0: it is not, for all that is known
@@ -93,7 +95,7 @@ func (h *Hub) Deliver(name string, d Delivery) {
 // arrive decides about one delivery. The stripe is locked.
 func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 	r, y, limits := ch.remote, ch.history, ch.namespace.Load().History
-	if y == nil || limits == nil || a.Position.Epoch == "" {
+	if y == nil || limits == nil || a.Position == (Position{}) {
 		if h.full() {
 			r.lossy = true
 			return 0
@@ -107,9 +109,15 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 	}
 	switch {
 	case r.fetching || !r.ready:
-		if len(r.held) < maxHeld {
+		if len(r.held) < maxHeld && a.Position.Epoch != "" {
 			r.held = append(r.held, *a)
+		} else {
+			r.again = true
 		}
+		return 0
+	case a.Position.Epoch == "":
+		r.fetching = true
+		h.broker.Fetch(ch.name, limits, y.at, false)
 		return 0
 	case a.Position.Epoch == y.at.Epoch && a.Position.Offset <= y.at.Offset:
 		return 0 // it has been fetched already
@@ -159,12 +167,12 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	r, y, limits := ch.remote, ch.history, ch.namespace.Load().History
 	if r.ready && y != nil && limits != nil && err == nil && h.full() {
 		r.held = nil
-		r.fetching = false
+		r.fetching, r.again = false, false
 		h.broker.Fetch(ch.name, limits, y.at, true) // when there is room
 		return 0
 	}
-	held := r.held
-	r.held, r.fetching = nil, false
+	held, again := r.held, r.again && err == nil // else the broker asks by itself
+	r.held, r.fetching, r.again = nil, false, false
 	var was Position
 	if y != nil {
 		was = y.at
@@ -202,7 +210,12 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 		}
 		wake |= h.arrive(ch, &held[i])
 	}
-	if later {
+	switch {
+	case r.fetching || y == nil || limits == nil: // what held has asked for is all that there is
+	case again:
+		r.fetching = true
+		h.broker.Fetch(ch.name, limits, y.at, false)
+	case later:
 		h.broker.Fetch(ch.name, limits, y.at, true)
 	}
 	waiting := r.waiting
@@ -280,7 +293,9 @@ func (h *Hub) Doubt(name string) {
 			if !told {
 				wake = h.gap(ch)
 			}
-		case !ch.remote.fetching:
+		case ch.remote.fetching:
+			ch.remote.again = true
+		default:
 			ch.remote.fetching = true
 			h.broker.Fetch(name, limits, ch.history.at, false)
 		}

@@ -31,7 +31,10 @@ func (b *fakeBroker) Publish(channels []string, p *Publication, done func(Receip
 	return !b.down, b.err
 }
 
-func (b *fakeBroker) Append(channel string, _ *History, p *Publication, done func(Receipt, error)) error {
+func (b *fakeBroker) Append(channel string, limits *History, p *Publication, done func(Receipt, error)) error {
+	if limits == nil {
+		b.note("no limits")
+	}
 	b.note(fmt.Sprintf("append %s %s", channel, p.Payload))
 	b.done = append(b.done, done)
 	return b.err
@@ -428,4 +431,76 @@ func TestLetsInWithoutTheBroker(t *testing.T) {
 	r.Caught("k", pastOf(1, 5), nil)
 	r.Deliver("k", delivery(6))
 	r.want(c, "hello", "gone k 0", "gap k 5", "6")
+}
+
+// What came while a history was fetched, and was too much to be held, is fetched as well,
+// and does not wait for another publication that shows that it is missing.
+func TestHoldsTooMuch(t *testing.T) {
+	r, b := fleet(t)
+	c := r.resume("k", Position{})
+	r.Caught("k", pastOf(1, 1), nil)
+	r.Deliver("k", delivery(3))
+	b.wants(t, "want k true", "fetch k e:1 later false")
+	last := uint64(3)
+	for range maxHeld + 5 {
+		last++
+		r.Deliver("k", delivery(last))
+	}
+	r.Caught("k", pastOf(2, 3), nil)
+	held := uint64(2 + maxHeld)
+	b.wants(t, fmt.Sprintf("fetch k e:%d later false", held))
+	r.Caught("k", pastOf(held+1, last), nil)
+	want := []string{"hello"}
+	for i := uint64(2); i <= last; i++ {
+		want = append(want, fmt.Sprint(i))
+	}
+	r.want(c, want...)
+	b.wants(t)
+}
+
+// What may have been lost while a history was read may have come behind what was read: it is read again.
+func TestDoubtWhileFetching(t *testing.T) {
+	r, b := fleet(t)
+	c := r.resume("k", Position{})
+	r.Caught("k", pastOf(1, 1), nil)
+	r.Doubt("k")
+	b.wants(t, "want k true", "fetch k e:1 later false")
+	r.Suspect("k") // 3 is lost
+	r.Doubt("k")
+	b.wants(t)
+	r.Caught("k", pastOf(2, 2), nil)
+	b.wants(t, "fetch k e:2 later false")
+	r.Caught("k", pastOf(3, 3), nil)
+	r.want(c, "hello", "2", "3")
+	b.wants(t)
+}
+
+// What was stored, but the engine cannot say in which life of the history, is read from it, once.
+func TestStoredSomewhere(t *testing.T) {
+	r, b := fleet(t)
+	c := r.resume("k", Position{})
+	r.Caught("k", pastOf(1, 1), nil)
+	unknown := delivery(2)
+	unknown.Position.Epoch = ""
+	r.Deliver("k", unknown)
+	r.Deliver("k", delivery(3))
+	r.Caught("k", pastOf(2, 3), nil)
+	r.want(c, "hello", "2", "3")
+	b.wants(t, "want k true", "fetch k e:1 later false")
+}
+
+// A reload may take a history away while somebody publishes: the publication has one or the other.
+func TestPublishWhileReloading(t *testing.T) {
+	b := &fakeBroker{}
+	var r *rig
+	r = newRig(t, func(o *Options) {
+		o.Broker = b
+		after := o.Settings
+		o.Settings.Namespace = func(string) Namespace {
+			r.Configure(after)
+			return Namespace{History: &History{Class: "all", Size: 1, TTL: time.Minute}}
+		}
+	})
+	r.publish("x", "k")
+	b.wants(t, "append k x")
 }

@@ -115,7 +115,8 @@ func (h *Hub) find(names []string) []*channel {
 
 // publishFleet hands p to the broker, and to this node's subscribers of channels without a history.
 func (h *Hub) publishFleet(channels []string, p *Publication) (subscribers int, err error) {
-	plain, kept := h.split(channels)
+	set := h.settings.Load() // once: a reload may take a history away
+	plain, kept := set.split(channels)
 	done := p.Done
 	if done != nil {
 		t := &tally{done: done}
@@ -139,7 +140,7 @@ func (h *Hub) publishFleet(channels []string, p *Publication) (subscribers int, 
 	}
 	for _, name := range kept {
 		subscribers += h.Subscribers(name)
-		err := h.broker.Append(name, h.settings.Load().Namespace(name).History, p, done)
+		err := h.broker.Append(name, set.Namespace(name).History, p, done)
 		if err != nil && len(channels) == 1 {
 			return 0, err
 		}
@@ -151,8 +152,7 @@ func (h *Hub) publishFleet(channels []string, p *Publication) (subscribers int, 
 }
 
 // split tells channels without a history from those with one.
-func (h *Hub) split(channels []string) (plain, kept []string) {
-	set := h.settings.Load()
+func (set *Settings) split(channels []string) (plain, kept []string) {
 	for i, name := range channels {
 		switch has := set.Namespace(name).History != nil; {
 		case has && kept == nil:

@@ -103,7 +103,7 @@ func newNames() names {
 		brokerRefused:     d("broker_refused_messages_total", "Publications that were refused or not confirmed, because the link was down or its queue full."),
 		brokerMalformed:   d("broker_malformed_messages_total", "Messages from the broker that are none of this fleet's, and were dropped (see broker.bare)."),
 		brokerDowns:       d("broker_link_losses_total", "Times that the link to the broker was lost."),
-		brokerLosses:      d("broker_slow_node_losses_total", "Times that the broker dropped messages for this node, which did not take them fast enough. Each is repaired from histories, or told as a gap."),
+		brokerLosses:      d("broker_slow_node_losses_total", "Times that messages from other nodes may have been lost on the way here: this node did not take them fast enough, or the NATS server inside it has a new connection to another one. Each is repaired from histories, or told as a gap."),
 		brokerFetches:     d("broker_history_reads_total", "Reads of histories from the broker, by whether they succeeded.", "result"),
 		panics:            d("node_panics_total", "Handlers that panicked. Each cost one connection or one API call; each is a defect to report."),
 		anon:              d("node_anonymous_memory_bytes", "Anonymous resident memory: what the process itself needs, without mapped files. Absent where the system does not tell."),

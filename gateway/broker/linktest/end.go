@@ -118,7 +118,7 @@ func (f *fleet) ups() (list []int) {
 func (f *fleet) refused(t *testing.T, n *node) {
 	t.Helper()
 	class := f.class(5, time.Minute)
-	_, read := n.Read(within(t), class, "x", broker.Position{}, 1)
+	_, read := n.Read(within(t), class, "x", broker.Position{}, 1, 0)
 	for method, err := range map[string]error{
 		"Subscribe":   n.Subscribe(within(t), []string{"x"}),
 		"Unsubscribe": n.Unsubscribe(within(t), []string{"x"}),
@@ -163,7 +163,7 @@ func (f *fleet) testRestarted(t *testing.T) {
 	var p broker.Past
 	f.a.until(t, "history", func() (ok bool) {
 		var err error
-		p, err = f.a.Read(within(t), class, channel, at[0], 5)
+		p, err = f.a.Read(within(t), class, channel, at[0], 5, 0)
 		return err == nil
 	})
 	if f.Keeps {

@@ -160,7 +160,7 @@ func (f *fleet) testRead(t *testing.T) {
 	var wg sync.WaitGroup // an engine may take its time to be sure
 	for _, n := range f.nodes {
 		wg.Go(func() {
-			future, err := n.Read(within(t), class, channel, broker.Position{Epoch: at[0].Epoch, Offset: at[4].Offset + 1000}, 10)
+			future, err := n.Read(within(t), class, channel, broker.Position{Epoch: at[0].Epoch, Offset: at[4].Offset + 1000}, 10, 0)
 			if err != nil || future.Complete {
 				t.Errorf("node %s: %v; complete %v after a position that was never reached", n.name, err, future.Complete)
 			}
@@ -219,8 +219,25 @@ func (f *fleet) testReadLarge(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if p := f.b.read(t, class, channel, broker.Position{}, number); len(p.Messages) != number || p.More || !p.Complete {
-		t.Errorf("%d messages, more %v, complete %v", len(p.Messages), p.More, p.Complete)
+	all := f.b.read(t, class, channel, broker.Position{}, number)
+	if len(all.Messages) != number || all.More || !all.Complete {
+		t.Fatalf("%d messages, more %v, complete %v", len(all.Messages), all.More, all.Complete)
+	}
+	for _, n := range f.nodes {
+		for what, after := range map[string]broker.Position{"newest": {}, "after the first": all.Messages[0].Position} {
+			p, err := n.Read(within(t), class, channel, after, number, 1<<20)
+			first, asked := len(p.Messages), after.Epoch != ""
+			if err != nil || first < 17 || first > 32 || !p.Complete || p.More != asked {
+				t.Errorf("%s 1 MiB: %v, %d messages, more %v, complete %v", what, err, first, p.More, p.Complete)
+				continue
+			}
+			if want := all.Messages[1].Position; asked && p.Messages[0].Position != want {
+				t.Errorf("%s: from %v, want %v", what, p.Messages[0].Position, want)
+			}
+			if from := number - first; !asked && (p.Messages[0].Position != all.Messages[from].Position || p.Floor < all.Messages[from-1].Offset) {
+				t.Errorf("%s: %d from %v, floor %d", what, first, p.Messages[0].Position, p.Floor)
+			}
+		}
 	}
 }
 

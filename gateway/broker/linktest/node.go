@@ -146,7 +146,7 @@ func (n *node) Missed(channel string) {
 }
 
 // Lost implements broker.Receiver.
-func (n *node) Lost() { n.call("Lost", func() { n.losts++ }) }
+func (n *node) Lost(string) { n.call("Lost", func() { n.losts++ }) }
 
 // Control implements broker.Receiver.
 func (n *node) Control(m []byte) {
@@ -294,7 +294,7 @@ func (n *node) stored(t testing.TB, class broker.Class, channel string, texts ..
 
 func (n *node) read(t testing.TB, class broker.Class, channel string, after broker.Position, limit int) broker.Past {
 	t.Helper()
-	past, err := n.Read(within(t), class, channel, after, limit)
+	past, err := n.Read(within(t), class, channel, after, limit, 0)
 	if err != nil {
 		t.Fatalf("node %s: Read: %v", n.name, err)
 	}

@@ -69,7 +69,7 @@ func TestStreamMadeAnew(t *testing.T) {
 		return last
 	}
 	for _, l := range []*Link{a, c} {
-		if past, err := l.Read(ctx, of, "news", broker.Position{}, 10); err != nil || past.Top.Offset != 0 {
+		if past, err := l.Read(ctx, of, "news", broker.Position{}, 10, 0); err != nil || past.Top.Offset != 0 {
 			t.Fatal(past, err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestStreamMadeAnew(t *testing.T) {
 		t.Errorf("%v came after %v", now, before)
 	}
 	for _, l := range []*Link{a, c} {
-		if past, err := l.Read(ctx, of, "news", before, 10); err != nil || past.Top != now || past.Complete || len(past.Messages) != 2 {
+		if past, err := l.Read(ctx, of, "news", before, 10, 0); err != nil || past.Top != now || past.Complete || len(past.Messages) != 2 {
 			t.Errorf("%s reads %v, %v", l.o.Node, past, err)
 		}
 	}

@@ -69,7 +69,7 @@ func (l *Link) connect() (*conn, error) {
 		c.nc, err = nats.Connect(strings.Join(l.o.URLs, ","), options...)
 	}
 	if err != nil {
-		return nil, err
+		return nil, advice(err)
 	}
 	c.inbox = c.nc.NewInbox()
 	subjects := []string{l.o.Prefix + ".n", l.o.Prefix + ".n." + l.o.Node, c.inbox + ".*"}
@@ -133,9 +133,9 @@ func (c *conn) serve() error {
 		case m := <-c.in:
 			c.receive(m)
 		case <-c.lost:
-			l.receiver.Lost()
+			l.receiver.Lost("this node was too slow, and its NATS client dropped some")
 		case <-moved:
-			l.receiver.Lost()
+			l.receiver.Lost("the NATS server inside this node has a new connection to another node's")
 		case now := <-t.C:
 			c.expire(now)
 			if l.embedded == nil {

@@ -36,6 +36,10 @@ type embedded struct {
 // clusterUser is who servers of a fleet are to each other.
 const clusterUser = "sluice"
 
+// noSecret is what servers without a secret have. A server that asked for nothing would take one that has
+// a secret, which takes none of the others: a node in half a fleet.
+const noSecret = "none"
+
 // readyTimeout is how long a server may take to listen.
 const readyTimeout = 10 * time.Second
 
@@ -130,11 +134,13 @@ func (e *embedded) cluster(s *server.Options, c *Embedded) (err error) {
 	if l.Host, l.Port, err = hostPort(c.ClusterListen); err != nil {
 		return err
 	}
-	if c.Secret != "" {
-		l.Username = clusterUser
-		if l.Password, err = hashed(c.Secret); err != nil {
-			return err
-		}
+	secret := c.Secret
+	if secret == "" {
+		secret = noSecret
+	}
+	l.Username = clusterUser
+	if l.Password, err = hashed(secret); err != nil {
+		return err
 	}
 	if c.TLS != nil {
 		l.TLSConfig = c.TLS.Clone()
@@ -147,11 +153,7 @@ func (e *embedded) cluster(s *server.Options, c *Embedded) (err error) {
 		if own[r] {
 			continue // it would be counted, and JetStream wait for one more server
 		}
-		u := &url.URL{Scheme: "nats-route", Host: r}
-		if c.Secret != "" {
-			u.User = url.UserPassword(clusterUser, c.Secret)
-		}
-		s.Routes = append(s.Routes, u)
+		s.Routes = append(s.Routes, &url.URL{Scheme: "nats-route", Host: r, User: url.UserPassword(clusterUser, secret)})
 		e.size++
 	}
 	return nil

@@ -3,7 +3,6 @@
 package natsbroker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -99,22 +98,6 @@ func TestFleetStreamsMadeAtOnce(t *testing.T) {
 	}
 }
 
-// linked returns a link that is up.
-func linked(t *testing.T, o Options) *Link {
-	t.Helper()
-	l, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	up := make(upReceiver, 1)
-	if err := l.Start(up); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close(context.Background()) })
-	<-up
-	return l
-}
-
 // lines are what is written.
 type lines chan string
 
@@ -122,14 +105,3 @@ func (l lines) Write(b []byte) (int, error) {
 	l <- string(b)
 	return len(b), nil
 }
-
-// upReceiver hears that a link is up, and nothing else.
-type upReceiver chan struct{}
-
-func (u upReceiver) Up()                                           { u <- struct{}{} }
-func (upReceiver) Down(error)                                      {}
-func (upReceiver) Message(string, []byte, broker.Position, uint64) {}
-func (upReceiver) Missing(string)                                  {}
-func (upReceiver) Missed(string)                                   {}
-func (upReceiver) Lost()                                           {}
-func (upReceiver) Control([]byte)                                  {}

@@ -1,6 +1,7 @@
 package natsbroker
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -49,3 +50,30 @@ func TestLinkCluster(t *testing.T) {
 func options(node string, queueBytes int) Options {
 	return Options{Node: node, Prefix: "sluice", QueueBytes: queueBytes, Log: zerolog.Nop()}
 }
+
+// linked returns a link that is up.
+func linked(t *testing.T, o Options) *Link {
+	t.Helper()
+	l, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(upReceiver, 1)
+	if err := l.Start(up); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close(context.Background()) })
+	<-up
+	return l
+}
+
+// upReceiver hears that a link is up, and nothing else.
+type upReceiver chan struct{}
+
+func (u upReceiver) Up()                                           { u <- struct{}{} }
+func (upReceiver) Down(error)                                      {}
+func (upReceiver) Message(string, []byte, broker.Position, uint64) {}
+func (upReceiver) Missing(string)                                  {}
+func (upReceiver) Missed(string)                                   {}
+func (upReceiver) Lost(string)                                     {}
+func (upReceiver) Control([]byte)                                  {}

@@ -34,7 +34,7 @@ func (l *listener) Message(channel string, _ []byte, _ broker.Position, _ uint64
 }
 func (*listener) Missing(string) {}
 func (*listener) Missed(string)  {}
-func (*listener) Lost()          {}
+func (*listener) Lost(string)    {}
 func (*listener) Control([]byte) {}
 
 // B1: a hundred thousand channels are subscribed to and left again on one link, without a

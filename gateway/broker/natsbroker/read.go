@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 
 // Read implements broker.Link. The leader of the stream says which message is the
 // channel's last one; the messages come from any replica, which may be behind, and
-// is asked again until it has that one; then the leader says what is gone by now.
-func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after broker.Position, limit int) (broker.Past, error) {
+// is asked again until it has that one; then the leader says what is gone by now. Where
+// messages were dropped meanwhile, what is read from the first on that is still there is whole.
+func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after broker.Position, limit, bytes int) (broker.Past, error) {
 	c, err := l.live()
 	if err != nil {
 		return broker.Past{}, err
@@ -28,7 +30,7 @@ func (l *Link) Read(ctx context.Context, of broker.Class, channel string, after 
 			return broker.Past{}, unavailable(err)
 		}
 		past, err := c.read(ctx, reading{
-			stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit,
+			stream: l.stream(of.Name), subject: l.subject("h."+of.Name, channel), epoch: epoch, size: of.Size, limit: limit, bytes: bytes, piece: maxReadBytes,
 		}, after)
 		if errors.Is(err, errAnew) && first {
 			k.forget()
@@ -55,6 +57,8 @@ func unavailable(err error) error {
 type reading struct {
 	stream, subject, epoch string
 	size, limit            int
+	bytes                  int // 0: no bound
+	piece                  int // bytes that are asked for at a time
 }
 
 // retryPause is between two looks at a replica that is behind.
@@ -88,13 +92,22 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 		if epoch := epochOf(info.Created); epoch != q.epoch {
 			return past, errAnew
 		}
+		holed := false
+		if len(list) > 1 && info.State.Subjects[q.subject] > uint64(q.size) {
+			oldest, err := c.next(ctx, q, list[0].Offset)
+			if err != nil {
+				return past, err
+			}
+			list = slices.DeleteFunc(list, func(m broker.Stored) bool { return oldest == 0 || m.Offset < oldest })
+			holed = len(list) == 0
+		}
 		newest := uint64(0)
 		if len(list) > 0 {
 			newest = list[len(list)-1].Offset
 		}
 		behind := !more && newest < last && !(asked && last <= after.Offset)
 		stale := asked && after.Offset > max(last, newest, info.State.Last) && time.Since(begun) < staleTimeout
-		if stale || behind || len(list) == 0 && last == 0 && info.State.Subjects[q.subject] > 0 {
+		if stale || behind || holed || len(list) == 0 && last == 0 && info.State.Subjects[q.subject] > 0 {
 			select {
 			case <-ctx.Done():
 				return past, ctx.Err()
@@ -131,8 +144,12 @@ func (q *reading) past(list []broker.Stored, more bool, top uint64, info *stream
 		p.Top.Offset = max(top, after.Offset)
 		p.Complete = itself || floor <= after.Offset && here <= uint64(q.size)
 		p.Floor = after.Offset
-		if !p.Complete && len(list) > 0 {
+		switch {
+		case p.Complete:
+		case len(list) > 0:
 			p.Floor = list[0].Offset - 1
+		default:
+			p.Floor = p.Top.Offset
 		}
 		return p
 	}
@@ -157,7 +174,7 @@ const maxReadBytes = 8 << 20
 
 // get asks any replica for the channel's messages from an offset on. With asked,
 // for one more than the limit, as the first may be the one that was asked for;
-// else for all, of which it returns the newest.
+// else for all, of which it keeps the newest.
 func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (list []broker.Stored, more bool, err error) {
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
@@ -165,9 +182,15 @@ func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (lis
 		return nil, false, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	batch := q.size + 1
+	batch, keep := q.size+1, q.limit
 	if asked {
 		batch = min(q.limit, q.size) + 1
+	} else if keep >= q.size {
+		keep = q.size + 1 // past wants to know whether there is one more
+	}
+	size, itself, piece := 0, from, q.piece
+	if q.bytes > 0 {
+		piece = min(piece, q.bytes)
 	}
 	for {
 		left := batch
@@ -176,7 +199,7 @@ func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (lis
 				return list, true, nil
 			}
 		}
-		request, err := json.Marshal(getRequest{Sequence: from, Next: q.subject, Batch: left, MaxBytes: maxReadBytes})
+		request, err := json.Marshal(getRequest{Sequence: from, Next: q.subject, Batch: left, MaxBytes: piece})
 		if err != nil {
 			return nil, false, err
 		}
@@ -187,8 +210,22 @@ func (c *conn) get(ctx context.Context, q reading, from uint64, asked bool) (lis
 		if err != nil {
 			return nil, false, err
 		}
+		for _, m := range list[len(list)-n:] {
+			if !asked || m.Offset != itself {
+				size += len(m.Message)
+			}
+		}
+		over := func(size int) bool { return q.bytes > 0 && size > q.bytes && len(list) > 1 }
+		for !asked && (len(list) > keep || len(list) > 0 && over(size-len(list[0].Message))) {
+			size -= len(list[0].Message)
+			list[0] = broker.Stored{}
+			list = list[1:]
+		}
 		if end || n == 0 {
 			return list, false, nil
+		}
+		if asked && over(size) {
+			return list, true, nil
 		}
 		from = list[len(list)-1].Offset + 1
 	}
@@ -239,13 +276,22 @@ func (c *conn) batch(ctx context.Context, sub *nats.Subscription, list *[]broker
 
 // last asks the leader for the offset of the channel's last message; 0: there is none.
 func (c *conn) last(ctx context.Context, q reading) (uint64, error) {
+	return c.offset(ctx, q, getRequest{Last: q.subject})
+}
+
+// next asks the leader for that of the channel's first message from an offset on; 0: there is none.
+func (c *conn) next(ctx context.Context, q reading, from uint64) (uint64, error) {
+	return c.offset(ctx, q, getRequest{Sequence: from, Next: q.subject})
+}
+
+func (c *conn) offset(ctx context.Context, q reading, request getRequest) (uint64, error) {
 	var answer struct {
 		Message struct {
 			Sequence uint64 `json:"seq"`
 		} `json:"message"`
 		Error *apiError `json:"error"`
 	}
-	err := c.ask(ctx, "$JS.API.STREAM.MSG.GET."+q.stream, getRequest{Last: q.subject}, &answer)
+	err := c.ask(ctx, "$JS.API.STREAM.MSG.GET."+q.stream, request, &answer)
 	switch {
 	case err != nil:
 		return 0, err

@@ -31,6 +31,7 @@ func TestRejections(t *testing.T) {
 	}{
 		"one name":        {func(o *Options) { o.Node = "a" }, errNamesake},
 		"two secrets":     {func(o *Options) { o.Embedded.Secret = "another" }, errSecret},
+		"one has none":    {func(o *Options) { o.Embedded.Secret = "" }, errSecret},
 		"names of fleets": {func(o *Options) { o.Embedded.ClusterName = "another" }, errCluster},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,10 @@ type serverLog struct {
 	log     zerolog.Logger // set before the first line
 	fatal   atomic.Pointer[string]
 	strange [len(rejections)]rejection
+
+	// Guarded by mu, a leaf.
+	mu   sync.Mutex
+	said map[string]time.Time // when a line was logged last
 }
 
 // rejection is when two servers rejected each other last for one of the reasons.
@@ -42,18 +47,48 @@ var (
 // Noticef and the other methods implement the server's Logger.
 func (s *serverLog) Noticef(format string, v ...any) { s.log.Debug().Msgf(format, v...) }
 
-// usual begins the warnings of a cluster that is as it should be.
+// usual are in the warnings of a cluster that is as it should be.
 var usual = []string{
 	"Waiting for routing to be established", "JetStream has not established contact with a meta leader", "Metalayer blocking snapshot",
+	"resetting first sequence", // a node that was restarted gets its histories
 }
 
 // Warnf keeps usual warnings for those who debug.
 func (s *serverLog) Warnf(format string, v ...any) {
 	level, text := zerolog.WarnLevel, fmt.Sprintf(format, v...)
-	if slices.ContainsFunc(usual, func(begin string) bool { return strings.HasPrefix(text, begin) }) {
+	if slices.ContainsFunc(usual, func(part string) bool { return strings.Contains(text, part) }) {
+		level = zerolog.DebugLevel
+	}
+	s.say(level, text)
+}
+
+// repeatPause is within what a line that says the same is for those who debug: there are several
+// connections to each server, and all fare alike.
+const repeatPause = 10 * time.Second
+
+// maxSaid bounds the lines that are remembered.
+const maxSaid = 100
+
+// say logs a line, unless it was logged just now.
+func (s *serverLog) say(level zerolog.Level, text string) {
+	if level > zerolog.DebugLevel && s.repeated(text) {
 		level = zerolog.DebugLevel
 	}
 	s.log.WithLevel(level).Msg(text)
+}
+
+func (s *serverLog) repeated(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Sub(s.said[text]) < repeatPause {
+		return true
+	}
+	if s.said == nil || len(s.said) >= maxSaid {
+		s.said = map[string]time.Time{}
+	}
+	s.said[text] = now
+	return false
 }
 
 // Errorf understands why servers reject each other.
@@ -67,7 +102,7 @@ func (s *serverLog) Errorf(format string, v ...any) {
 	case strings.Contains(text, "Parse Error") && s.rejection() != nil:
 		level = zerolog.DebugLevel // what comes behind that
 	}
-	s.log.WithLevel(level).Msg(text)
+	s.say(level, text)
 }
 
 // Fatalf keeps why the server cannot start.

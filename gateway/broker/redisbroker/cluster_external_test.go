@@ -141,7 +141,7 @@ func clusterMasterIsGone(t *testing.T, sharded bool) {
 
 	victim.Kill()
 	enginetest.Eventually(t, "refusal", func() bool { _, err := a.stored(t, dead, "lost"); return errors.Is(err, broker.ErrDown) })
-	if _, err := a.Read(t.Context(), testClass, dead, broker.Position{}, 1); !errors.Is(err, broker.ErrDown) {
+	if _, err := a.Read(t.Context(), testClass, dead, broker.Position{}, 1, 0); !errors.Is(err, broker.ErrDown) {
 		t.Errorf("Read of a history whose master is dead: %v", err)
 	}
 	if sharded {

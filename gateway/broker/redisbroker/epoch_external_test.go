@@ -39,7 +39,7 @@ func TestFleetLostOffsets(t *testing.T) {
 	}
 	past := func(after broker.Position) string {
 		t.Helper()
-		p, err := a.Read(t.Context(), testClass, "news", after, 100)
+		p, err := a.Read(t.Context(), testClass, "news", after, 100, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

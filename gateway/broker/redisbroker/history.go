@@ -1,12 +1,14 @@
 package redisbroker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand" //nolint:gosec // what Redis names scripts by
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -66,18 +68,31 @@ return {epoch, offset, reached}
 // offset that both have, the time, and messages.
 //
 //	KEYS: meta, stream. ARGV: epoch and offset that were asked for ('' and 0: the
-//	newest), how many, the lifetime of the epoch in ms, the epoch if there is to be a new one.
+//	newest), how many, the lifetime of the epoch in ms, the epoch if there is to be a new one,
+//	and after how many bytes of messages it is enough.
 var readScript = newScript(`
 local fresh = ARGV[5]` + currentEpoch + `
 if created then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-local list
+local list, left, bytes = {}, tonumber(ARGV[3]), tonumber(ARGV[6])
+local function read(command, from, to)
+  repeat
+    local part = redis.call(command, KEYS[2], from, to, 'COUNT', math.min(left, 100))
+    for _, entry in ipairs(part) do
+      list[#list + 1] = entry
+      bytes = bytes - #entry[2][2]
+      if bytes < 0 then return end
+      from = '(' .. entry[1]
+    end
+    left = left - #part
+  until left == 0 or #part == 0
+end
 if ARGV[1] == epoch then
-  list = redis.call('XRANGE', KEYS[2], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[3])
+  read('XRANGE', '(' .. ARGV[2] .. '-0', '+')
 elseif ARGV[1] ~= '' and ARGV[1] == before then
   local from = string.format('%.0f', math.min(tonumber(ARGV[2]), tonumber(common)))
-  list = redis.call('XRANGE', KEYS[2], '(' .. from .. '-0', '+', 'COUNT', ARGV[3])
+  read('XRANGE', '(' .. from .. '-0', '+')
 else
-  list = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[3])
+  read('XREVRANGE', '+', '-')
 end
 local t = redis.call('TIME')
 return {epoch, redis.call('HGET', KEYS[1], 'offset') or '0', before, common, t[1] .. string.format('%06d', t[2]), list}
@@ -146,14 +161,14 @@ func positionOf(list []rueidis.RedisMessage) (at broker.Position, err error) {
 }
 
 // Read implements broker.Link.
-func (l *Link) Read(ctx context.Context, class broker.Class, channel string, after broker.Position, limit int) (broker.Past, error) {
+func (l *Link) Read(ctx context.Context, class broker.Class, channel string, after broker.Position, limit, bytes int) (broker.Past, error) {
 	c, err := l.live()
 	if err != nil {
 		return broker.Past{}, err
 	}
 	meta, stream := l.keys(channel)
 	count := min(limit, class.Size) + 1 // one more tells whether there is more
-	arguments := []string{after.Epoch, strconv.FormatUint(after.Offset, 10), strconv.Itoa(count), milliseconds(epochLife(class.TTL)), newEpoch()}
+	arguments := []string{after.Epoch, strconv.FormatUint(after.Offset, 10), strconv.Itoa(count), milliseconds(epochLife(class.TTL)), newEpoch(), strconv.Itoa(cmp.Or(bytes, math.MaxInt32))}
 	b := c.keyed.B()
 	r := c.keyed.Do(ctx, b.Evalsha().Sha1(readScript.sha).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
@@ -221,9 +236,8 @@ func past(list []broker.Stored, top, before, after broker.Position, oldest time.
 	}
 	whole := after.Epoch == ""
 	if asked {
-		if p.More = len(list) > limit; p.More {
-			list = list[:limit]
-		}
+		list = list[:min(limit, len(list))]
+		p.More = len(list) > 0 && list[len(list)-1].Offset < top.Offset
 		whole = from.Offset == top.Offset || len(list) > 0 && list[0].Offset == from.Offset+1
 	}
 	p.Messages, p.Complete = list, whole && !lost

@@ -89,7 +89,7 @@ const (
 	missed  = "(missed)"
 )
 
-func (r *recorder) Lost()          {}
+func (r *recorder) Lost(string)    {}
 func (r *recorder) Control([]byte) {}
 
 // state is whether the link is up, and how often it was lost.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"sluice/gateway/broker"
 )
 
 var errIsCluster = errors.New("the server is one of a Redis Cluster: set broker.redis_cluster")
@@ -28,7 +30,7 @@ func usable(ctx context.Context, server rueidis.Client, cluster bool) error {
 func advice(err error) error {
 	e, answered := rueidis.IsRedisErr(err)
 	if !answered {
-		return err
+		return broker.Advice(err)
 	}
 	word, _, _ := strings.Cut(e.Error(), " ")
 	switch {
@@ -40,6 +42,8 @@ func advice(err error) error {
 		return fmt.Errorf("%w (Redis is full: raise its maxmemory, or keep less, namespaces[].history)", err)
 	case strings.Contains(e.Error(), "cluster support disabled"):
 		return fmt.Errorf("%w (leave out broker.redis_cluster)", err)
+	case strings.Contains(e.Error(), "'SENTINEL'"):
+		return fmt.Errorf("%w (broker.address has to have the sentinels, or leave out broker.sentinel_master)", err)
 	}
 	return err
 }
