@@ -34,7 +34,14 @@ func hostileRun(t *testing.T, p Plan) *Result {
 // get every message, and each has its row.
 func TestHostile(t *testing.T) {
 	url, _ := (&faulty{}).start(t)
-	r := hostileRun(t, besieged(url, "origins", "message-flood", "drip-tls", "bad-tokens"))
+	p := besieged(url, "origins", "message-flood", "drip-tls", "bad-tokens")
+	r := hostileRun(t, p)
+	// The attacker gets what others leave of the processors. Where that was too little for
+	// a single attempt, there was no attack to see anything of.
+	for r.Attacks[1].Ends["open at the end"] == r.Attacks[1].Attempts && p.Duration < 10*time.Second {
+		p.Duration *= 2
+		r = hostileRun(t, p)
+	}
 	var names []string
 	for _, a := range r.Attacks {
 		names = append(names, a.Name)

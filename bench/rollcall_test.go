@@ -13,9 +13,8 @@ import (
 // called is a connect run of 6 connections in 3 channels that ends with 2 messages to each.
 func called(url string) Plan {
 	return Plan{
-		Scenario: "connect", URLs: []string{url}, Connections: 6, Channels: 3, RollCall: true, Messages: 2,
-		// One after the other, so that the faulty server's numbers are ours.
-		ConnectRate: 100, Patience: 2 * time.Second,
+		Scenario: "connect", URLs: []string{url + "?n={index}"}, Connections: 6, Channels: 3, RollCall: true, Messages: 2,
+		Patience: 2 * time.Second,
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 func tenWithTwoSlow(t *testing.T) (p Plan, slow []bool) {
 	t.Helper()
 	p = Plan{
-		Scenario: "slow", URLs: []string{"ws://127.0.0.1:1/"}, Connections: 10, PublishRate: 100, PIDs: []int{pid()},
-		Duration: 500 * time.Millisecond, ReceiveBuffer: 64 << 10,
+		Scenario: "slow", URLs: []string{"ws://127.0.0.1:1/"}, Connections: 10, PublishRate: 50, PIDs: []int{pid()},
+		Duration: time.Second, ReceiveBuffer: 64 << 10,
 	}
 	same := p
 	s := newSlow(bareRun(t, &same))

@@ -23,7 +23,7 @@ func TestScenariosOverTLS(t *testing.T) {
 		"echo":        func(p *Plan) { p.Scenario, p.PublishRate, p.Window = "echo", 0, 3 },
 		"storm":       func(p *Plan) { p.Scenario = "storm" },
 		"storm close": func(p *Plan) { p.Scenario, p.Cut = "storm", "close" },
-		"slow":        func(p *Plan) { p.Scenario, p.Size = "slow", 4000 },
+		"slow":        func(p *Plan) { p.Scenario, p.Size, p.ReceiveBuffer = "slow", 400, 64<<10 },
 		"mix": func(p *Plan) {
 			p.Scenario, p.Slow, p.Pause, p.Leaves, p.Jitter = "mix", 0.2, 50*time.Millisecond, 20, 50*time.Millisecond
 		},

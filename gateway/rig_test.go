@@ -113,6 +113,15 @@ func dial(ctx context.Context, address, target string) (*websocket.Conn, error) 
 	return c, nil
 }
 
+// peek fetches a URL from a node that may be gone.
+func peek(url string) (status int, err error) {
+	resp, err := web.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
 // get fetches a URL.
 func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()

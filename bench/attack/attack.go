@@ -20,6 +20,8 @@ type Attack struct {
 	Few int
 	// holds: that attempts last to the end is no breach, where it lasts as long.
 	holds bool
+	// prepare makes what attempts send, before the first of them; nil: there is nothing to make.
+	prepare func()
 	// attempt is one connection, from its dial to its end; worker is whose, from 0.
 	attempt func(a *assault, worker int) outcome
 }
@@ -91,6 +93,9 @@ func Play(ctx context.Context, o Order) (*Report, error) {
 	a, err := newAssault(o, what)
 	if err != nil {
 		return nil, err
+	}
+	if what.prepare != nil {
+		what.prepare() // on a busy machine that takes seconds, in which the server keeps nobody
 	}
 	// Not a deadline: a dial would fail for it before ctx says that it is over.
 	ctx, cancel := context.WithCancel(ctx)

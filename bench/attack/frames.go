@@ -61,7 +61,8 @@ func frames() []Attack {
 		},
 		{
 			Name: "deflate-bombs", About: "offers permessage-deflate and sends 1 MiB and 16 MiB of zeros in it",
-			Wants: "1009; 1002 where it was not agreed on",
+			Wants:   "1009; 1002 where it was not agreed on",
+			prepare: func() { small(); large() },
 			attempt: func(a *assault, n int) outcome {
 				if n%2 == 0 {
 					return a.bomb(n, small())

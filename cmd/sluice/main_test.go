@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sluice/gateway/broker/enginetest"
 )
 
 // patience is how long a script waits for what a node in the background does.
@@ -46,38 +48,29 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport,
-			"occupy":   occupy,
-			"get":      get,
-			"await":    await,
-			"signal":   send,
+			"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
+				setPort(ts, args, enginetest.FreeAddresses(t, 1)[0])
+			},
+			"occupy": occupy,
+			"get":    get,
+			"await":  await,
+			"signal": send,
 		},
 	})
 }
 
-func freeport(ts *testscript.TestScript, _ bool, args []string) {
-	l := listen(ts)
-	setPort(ts, args, l)
-	ts.Check(l.Close())
-}
-
 func occupy(ts *testscript.TestScript, _ bool, args []string) {
-	l := listen(ts)
-	setPort(ts, args, l)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	setPort(ts, args, l.Addr().String())
 	ts.Defer(func() { _ = l.Close() })
 }
 
-func listen(ts *testscript.TestScript) net.Listener {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	return l
-}
-
-func setPort(ts *testscript.TestScript, args []string, l net.Listener) {
+func setPort(ts *testscript.TestScript, args []string, address string) {
 	if len(args) != 1 {
 		ts.Fatalf("want the name of a variable")
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	_, port, err := net.SplitHostPort(address)
 	ts.Check(err)
 	ts.Setenv(args[0], port)
 }

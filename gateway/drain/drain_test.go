@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -138,6 +139,24 @@ func TestEvenly(t *testing.T) {
 			t.Errorf("%d were told that it drains", k)
 		}
 	})
+}
+
+// After the process stood still, what is made up for is not more than was missed.
+func TestStandstill(t *testing.T) {
+	const all, over, still = 1000, 2 * time.Second, 240 * time.Millisecond
+	begun := time.Now()
+	p := newPace(Plan{Over: over}, begun)
+	open := all
+	for at := time.Duration(0); open > 0; at += step {
+		if at == 1500*time.Millisecond {
+			at += still
+		}
+		n, _ := p.next(begun.Add(at), open, Room{Alone: true})
+		p.told(begun.Add(at), n)
+		open -= n
+		// The last ones are told a step before the end.
+		between(t, fmt.Sprint("told after ", at), all-open, int(all*at/over)-all/50, min(all, int(all*(at+step)/over))+1)
+	}
 }
 
 // One alone does not wait for the period.

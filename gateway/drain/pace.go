@@ -48,9 +48,10 @@ func (p *pace) next(now time.Time, open int, room Room) (n int, limit Limit) {
 		return open, NoLimit
 	}
 	rate := math.Inf(1)
-	// All have been told a step before the end: one alone need not wait.
+	// All have been told a step before the end: one alone need not wait. Who is open now
+	// leaves from the last step on: else too many would, after the process stood still.
 	if left := p.plan.Over - now.Sub(p.begun) - step; left > 0 {
-		rate = float64(open) / left.Seconds()
+		rate = float64(open) / (left.Seconds() + elapsed)
 	}
 	if most := float64(p.plan.MaxRate); p.plan.MaxRate > 0 && rate > most {
 		rate, limit = most, MaxRate

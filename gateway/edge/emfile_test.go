@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/gateway/internal/sampled"
 	"sluice/gateway/metrics"
 )
 
@@ -36,8 +37,9 @@ func child() int {
 			fmt.Println(err)
 			return 1
 		}
-		all, _ := r.Connections()
-		fmt.Println(time.Duration(u.Utime.Nano()+u.Stime.Nano()).Milliseconds(), r.log.count(), all, r.failures(metrics.HandshakeDescriptors))
+		all, handshaking := r.Connections()
+		pauses, longest := r.log.paused()
+		fmt.Println(time.Duration(u.Utime.Nano()+u.Stime.Nano()).Milliseconds(), r.log.count(), pauses, longest, all, handshaking, r.failures(metrics.HandshakeDescriptors))
 	}
 	return 0
 }
@@ -73,18 +75,25 @@ func TestDescriptorsRunOut(t *testing.T) {
 		t.Fatalf("no address: %v", out.Err())
 	}
 	address := out.Text()
-	refused := 0
-	figures := func() (cpu time.Duration, logged, open int) {
+	type figure struct {
+		cpu                        time.Duration
+		logged, pauses             int
+		longest                    float64 // of the pauses, in milliseconds
+		open, handshaking, refused int
+	}
+	figures := func() (f figure) {
 		var ms int64
 		if _, err := io.WriteString(stdin, "\n"); err != nil || !out.Scan() {
 			t.Fatalf("the node is gone: %v, %v", err, out.Err())
 		}
-		if _, err := fmt.Sscan(out.Text(), &ms, &logged, &open, &refused); err != nil {
+		if _, err := fmt.Sscan(out.Text(), &ms, &f.logged, &f.pauses, &f.longest, &f.open, &f.handshaking, &f.refused); err != nil {
 			t.Fatalf("%q: %v", out.Text(), err)
 		}
-		return time.Duration(ms) * time.Millisecond, logged, open
+		f.cpu = time.Duration(ms) * time.Millisecond
+		return f
 	}
 
+	begun := time.Now()
 	clients := make([]*client, dials)
 	for i := range clients {
 		if clients[i], err = connect(address); err != nil {
@@ -95,28 +104,35 @@ func TestDescriptorsRunOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the first failed accept", func() bool { _, logged, _ := figures(); return logged > 0 })
-	cpu0, _, open := figures()
-	if open < limit/2 || open >= limit {
-		t.Errorf("%d connections are open under a limit of %d descriptors", open, limit)
+	var full figure
+	eventually(t, "each to be let in or refused", func() bool {
+		full = figures()
+		return full.pauses > 0 && full.open+full.refused >= dials*9/10 && full.handshaking == 0
+	})
+	busy := time.Since(begun)
+	if full.open < limit/2 || full.open >= limit {
+		t.Errorf("%d connections are open under a limit of %d descriptors", full.open, limit)
 	}
 	const watch = 2 * time.Second
 	time.Sleep(watch) // the measure: how much is burnt while nothing can be done
-	cpu1, logged, _ := figures()
-	if spent := cpu1 - cpu0; spent > watch/20 {
+	after := figures()
+	if spent := after.cpu - full.cpu; spent > watch/20 {
 		t.Errorf("%v of CPU in %v without free descriptors, want less than a twentieth", spent, watch)
 	}
-	if open+refused < dials*9/10 {
-		t.Errorf("%d connections are open and %d were refused, of %d", open, refused, dials)
+	// Some refusals in each second of the clock that had any, and each pause, which is
+	// twice as long as the one before until it is a second.
+	if n := after.logged - after.pauses; n > (int(busy.Seconds())+2)*sampled.PerSecond {
+		t.Errorf("%d lines about refusals were logged in %v", n, busy)
 	}
-	if logged > 20 {
-		t.Errorf("%d lines were logged", logged)
+	if all := time.Since(begun); after.pauses > 8+int(all.Seconds()) || after.longest > float64(maxBackoff.Milliseconds()) {
+		t.Errorf("%d pauses in %v, the longest of %v ms", after.pauses, all, after.longest)
 	}
 
 	for _, c := range clients[:dials*3/4] {
 		c.reset()
 	}
-	freed := time.Now()
+	eventually(t, "free descriptors", func() bool { return figures().open < limit/2 })
+	freed := figures()
 	c, err := connect(address)
 	if err != nil {
 		t.Fatal(err)
@@ -125,9 +141,9 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if err := c.upgrade("/"); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(freed); took > 2*time.Second {
-		t.Errorf("a new client was let in %v after descriptors were free, want less than 2 s", took)
+	end := figures()
+	if n := end.pauses - freed.pauses; n > 0 {
+		t.Errorf("a new client was let in %d pauses after descriptors were free, want no other than the one under way", n)
 	}
-	cpu2, logged, open := figures()
-	t.Logf("cpu %v, lines %d, open %d", cpu2, logged, open)
+	t.Logf("%+v", end)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,15 +77,18 @@ func TestMaxConnections(t *testing.T) {
 	r.start(t)
 	first := r.dial(t)
 	r.dial(t)
-	start := time.Now()
-	for range 50 {
+	took := make([]time.Duration, 50)
+	for i := range took {
+		start := time.Now()
 		c := r.connect(t)
 		if got := string(c.rest(t)); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
 			t.Fatalf("a third client got %q", got)
 		}
+		took[i] = time.Since(start)
 	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("50 refusals took %v", took)
+	slices.Sort(took)
+	if median := took[25]; median > 40*time.Millisecond { // one takes long where the machine stands still
+		t.Errorf("the median of 50 refusals took %v", median)
 	}
 	if n := r.failures(metrics.HandshakeLimit); n != 50 {
 		t.Errorf("%d refusals were counted, want 50", n)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -149,9 +150,11 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // lines counts what is logged.
 type lines struct {
-	mu   sync.Mutex
-	n    int
-	last string
+	mu     sync.Mutex
+	n      int
+	last   string
+	pauses int     // lines that tell of a pause of the acceptor
+	pause  float64 // the longest of them, in milliseconds
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -159,6 +162,14 @@ func (l *lines) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.n++
 	l.last = string(p)
+	var line struct {
+		Message string  `json:"message"`
+		Took    float64 `json:"dur_ms"`
+	}
+	if json.Unmarshal(p, &line) == nil && line.Message == "accept failed, pausing" {
+		l.pauses++
+		l.pause = max(l.pause, line.Took)
+	}
 	return len(p), nil
 }
 
@@ -166,4 +177,10 @@ func (l *lines) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.n
+}
+
+func (l *lines) paused() (times int, longest float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pauses, l.pause
 }

@@ -5,8 +5,6 @@ package enginetest
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -29,31 +27,6 @@ type Server struct {
 
 	arguments []string
 	process   *exec.Cmd // nil: it does not run
-}
-
-// Ports that no connection gets by itself: Linux takes those from 32768 on.
-const firstPort, endPort = 12_000, 32_000
-
-// FreeAddresses are n addresses, host:port, that nobody listened on a moment ago.
-func FreeAddresses(t testing.TB, n int) (list []string) {
-	t.Helper()
-	for tries := 0; len(list) < n; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(endPort-firstPort)))
-		if err != nil {
-			if tries > 100*n {
-				t.Fatal(err)
-			}
-			continue
-		}
-		defer func() { _ = l.Close() }() // all at the end, so that they differ
-		list = append(list, l.Addr().String())
-	}
-	return list
-}
-
-func portOf(address string) string {
-	_, port, _ := net.SplitHostPort(address)
-	return port
 }
 
 // newServer is one that does not run yet.

@@ -123,6 +123,7 @@ func (f *follower) connection(ctx context.Context, count int) error {
 type publisher struct {
 	members []*member
 	channel string
+	prefix  string // of the numbers
 	pause   time.Duration
 
 	sent  atomic.Int64
@@ -134,7 +135,7 @@ func (p *publisher) publish(ctx context.Context, count int) error {
 	for i := range count {
 		for {
 			m := p.members[rand.IntN(len(p.members))]
-			err := m.publish(ctx, p.channel, strconv.Itoa(i))
+			err := m.publish(ctx, p.channel, p.prefix+strconv.Itoa(i))
 			if err == nil {
 				break
 			}

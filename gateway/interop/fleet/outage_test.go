@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,10 +19,10 @@ import (
 	"sluice/gateway/broker/enginetest"
 )
 
-// A listener stays on one connection, and holds the node to this: each number is
-// the one after the last, or a gap was told between them, or the last came again.
+// A listener stays on one connection, and holds the node to this: each number of a
+// publisher is the one after the last, or a gap was told between them, or it came again.
 type listener struct {
-	last atomic.Int64
+	last []atomic.Int64 // by publisher
 	gaps atomic.Int64
 }
 
@@ -33,9 +33,11 @@ func (l *listener) listen(ctx context.Context, m *member, channel string, joined
 	}
 	defer func() { _ = c.CloseNow() }()
 	c.SetReadLimit(-1)
-	l.last.Store(-1)
+	for i := range l.last {
+		l.last[i].Store(-1)
+	}
 	joined() // it is, once the handshake is over
-	told := false
+	told := make([]bool, len(l.last))
 	for {
 		_, b, err := c.Read(ctx)
 		if err != nil {
@@ -48,19 +50,23 @@ func (l *listener) listen(ctx context.Context, m *member, channel string, joined
 		kind, _, _ := strings.Cut(line, " ")
 		switch kind {
 		case "gap":
-			told = true
+			for i := range told {
+				told[i] = true
+			}
 			l.gaps.Add(1)
 		case "message":
-			n, err := strconv.ParseInt(payload, 10, 64)
-			last := l.last.Load()
-			switch {
-			case err != nil:
+			var by int
+			var n int64
+			if _, err := fmt.Sscan(payload, &by, &n); err != nil {
 				return err
-			case n == last+1 || n > last && told:
-				l.last.Store(n)
-				told = false
+			}
+			last := l.last[by].Load()
+			switch {
+			case n == last+1 || n > last && told[by]:
+				l.last[by].Store(n)
+				told[by] = false
 			case n > last:
-				return fmt.Errorf("%s: %d came after %d, and no gap was told", channel, n, last)
+				return fmt.Errorf("%s: %d of publisher %d came after %d, and no gap was told", channel, n, by, last)
 			}
 		}
 	}
@@ -100,10 +106,21 @@ func outage(t *testing.T, e *enginetest.Server) {
 	list := up(ctx, t, 3, beside(e))
 	var wg, joined sync.WaitGroup
 	byChannel := map[string][]*listener{}
-	publishers := map[string]*publisher{}
+	publishers := map[string][]*publisher{}
 	for _, channel := range []string{"plain", "news.outage"} {
+		// With a history there is one order for all. Without one, there is one of what came in
+		// by one node, so that each node has a publisher of its own.
+		by := [][]*member{list}
+		if channel == "plain" {
+			by = [][]*member{list[:1], list[1:2], list[2:]}
+		}
+		for i, members := range by {
+			publishers[channel] = append(publishers[channel], &publisher{
+				members: members, channel: channel, prefix: fmt.Sprint(i, " "), pause: time.Duration(len(by)) * 20 * time.Millisecond,
+			})
+		}
 		for i := range listeners {
-			l := &listener{}
+			l := &listener{last: make([]atomic.Int64, len(by))}
 			byChannel[channel] = append(byChannel[channel], l)
 			joined.Add(1)
 			wg.Go(func() {
@@ -112,27 +129,28 @@ func outage(t *testing.T, e *enginetest.Server) {
 				}
 			})
 		}
-		publishers[channel] = &publisher{members: list, channel: channel, pause: 20 * time.Millisecond}
 	}
 	joined.Wait()
-	for _, p := range publishers {
+	for _, p := range slices.Concat(publishers["plain"], publishers["news.outage"]) {
 		wg.Go(func() {
 			if err := p.publish(ctx, 1_000_000); err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
 				t.Error(err)
 			}
 		})
 	}
-	// flows waits until all listeners have got so many more.
+	// flows waits until all listeners have got so many more of a channel.
 	flows := func(more int64) {
 		t.Helper()
 		for channel, all := range byChannel {
-			at := publishers[channel].sent.Load()
-			for _, l := range all {
-				for l.last.Load() < at+more {
-					if ctx.Err() != nil {
-						t.Fatalf("%s: one has got %d of %d", channel, l.last.Load(), publishers[channel].sent.Load())
+			for i, p := range publishers[channel] {
+				due := p.sent.Load() + more/int64(len(publishers[channel]))
+				for _, l := range all {
+					for l.last[i].Load() < due {
+						if ctx.Err() != nil {
+							t.Fatalf("%s: one has got %d of %d of publisher %d", channel, l.last[i].Load(), p.sent.Load(), i)
+						}
+						time.Sleep(10 * time.Millisecond)
 					}
-					time.Sleep(10 * time.Millisecond)
 				}
 			}
 		}
@@ -149,7 +167,7 @@ func outage(t *testing.T, e *enginetest.Server) {
 		}
 	}
 	tries := int64(0)
-	for _, p := range publishers {
+	for _, p := range slices.Concat(publishers["plain"], publishers["news.outage"]) {
 		tries += p.again.Load()
 	}
 	e.Start(t)
