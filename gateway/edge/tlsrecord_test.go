@@ -23,6 +23,9 @@ type splitter struct {
 	held *bytes.Buffer     // nil: nothing is held back
 }
 
+// errUnread: the edge does not read on, as it has cut the connection.
+var errUnread = errors.New("a piece is not read")
+
 func (s *splitter) Write(p []byte) (int, error) {
 	if s.held != nil {
 		return s.held.Write(p)
@@ -39,8 +42,10 @@ func (s *splitter) Write(p []byte) (int, error) {
 			return 0, err
 		}
 		s.sent += uint64(len(piece))
-		for len(p) > 0 && s.read() < s.sent {
-			runtime.Gosched()
+		for end := time.Now().Add(patience); len(p) > 0 && s.read() < s.sent; runtime.Gosched() {
+			if time.Now().After(end) {
+				return 0, errUnread
+			}
 		}
 	}
 	return total, nil
@@ -82,6 +87,8 @@ func (r *tlsRig) split(t testing.TB, c *tls.Config, cut func(int) []int) (*tlsCl
 // records in single bytes, and what is read is the same.
 func TestT12SplitAnywhere(t *testing.T) {
 	bothModes(t, func(t *testing.T, r *tlsRig) {
+		// A busy machine takes seconds for a handshake of single bytes.
+		r.tls.HandshakeTimeout, r.options.Settings.HandshakeTimeout = 2*patience, 2*patience
 		r.start(t)
 		for _, v := range bothVersions {
 			c := r.config()
