@@ -98,6 +98,16 @@ func (s *source) run(ctx context.Context, pause time.Duration) {
 	}
 }
 
+// number is the one of a line that the source published.
+func (s *source) number(line string) (n int, ok bool) {
+	words := strings.Fields(line)
+	if words[0] != s.name {
+		return 0, false
+	}
+	n, err := strconv.Atoi(words[1])
+	return n, err == nil
+}
+
 // nodes are the names of those that a node says are there.
 func (m *member) nodes(ctx context.Context) (names []string) {
 	answer, _, err := m.call(ctx, http.MethodGet, "/api/info", nil)
@@ -166,40 +176,4 @@ func until(ctx context.Context, t testing.TB, what string, is func() bool) time.
 // without is what came without the gaps.
 func without(lines []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(s string) bool { return s == "gap" })
-}
-
-// unannounced fails the test where acknowledged numbers are missing, or came out of order, and no gap was told after the last one before them.
-func unannounced(t *testing.T, at string, s *source, lines []string) {
-	t.Helper()
-	place := map[int]int{} // of a number in lines
-	last := -1
-	for i, line := range lines {
-		words := strings.Fields(line)
-		if words[0] != s.name {
-			continue
-		}
-		n, _ := strconv.Atoi(words[1])
-		if n <= last {
-			t.Errorf("%s: %s %d came after %d", at, s.name, n, last)
-		}
-		last, place[n] = n, i
-	}
-	var missing, silent []int
-	before := -1
-	for _, n := range s.acknowledged {
-		if i, ok := place[n]; ok {
-			before = i
-			continue
-		}
-		missing = append(missing, n)
-		if !slices.Contains(lines[before+1:], "gap") {
-			silent = append(silent, n)
-		}
-	}
-	if len(missing) > 0 {
-		t.Logf("%s: of %s %d are missing, %d to %d", at, s.name, len(missing), missing[0], missing[len(missing)-1])
-	}
-	if len(silent) > 0 {
-		t.Errorf("%s: of %s %d are missing and no gap was told, %d to %d", at, s.name, len(silent), silent[0], silent[len(silent)-1])
-	}
 }
