@@ -4,6 +4,7 @@ package redisbroker
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -108,46 +109,75 @@ func (k taken) last() (last int) {
 }
 
 // ascending fails where a message came twice, or after a newer one, and where one
-// is missing that was taken, and nothing was said of it.
-func (k taken) ascending(t *testing.T, list []string, prefix string) {
+// is missing that was taken, and nothing was said of it. Those of late may come after newer ones.
+func (k taken) ascending(t *testing.T, list []string, prefix string, late numbers) {
 	t.Helper()
 	next, told, lost := 0, false, 0
+	came, awaited := map[int]bool{}, map[int]bool{}
 	for _, m := range list {
-		text, ok := strings.CutPrefix(m, prefix)
-		switch {
-		case m == missed:
+		if m == missed {
 			told = true
-		case ok:
-			number := 0
-			if _, err := fmt.Sscan(text, &number); err != nil {
-				t.Fatal(err)
-			}
-			if number < next {
+			clear(awaited)
+			continue
+		}
+		if !strings.HasPrefix(m, prefix) {
+			continue
+		}
+		number := numberOf(t, m, prefix)
+		if came[number] {
+			t.Fatalf("%s came twice", m)
+		}
+		came[number] = true
+		if number < next {
+			if !late.has(number) {
 				t.Fatalf("%s came after %s%d", m, prefix, next-1)
 			}
-			for ; next < number; next++ {
-				if k[next] {
-					lost++
-					if !told {
-						t.Fatalf("%s came, %s%d did not, and nothing was said", m, prefix, next)
-					}
-				}
-			}
-			next, told = number+1, false
+			t.Logf("%s came after %s%d", m, prefix, next-1)
+			delete(awaited, number)
+			continue
 		}
+		for ; next < number; next++ {
+			switch {
+			case !k[next]:
+			case told:
+				lost++
+			case late.has(next):
+				awaited[next] = true
+			default:
+				t.Fatalf("%s came, %s%d did not, and nothing was said", m, prefix, next)
+			}
+		}
+		next, told = number+1, false
+	}
+	if len(awaited) > 0 {
+		t.Fatalf("of %s%v did not come, and nothing was said", prefix, slices.Sorted(maps.Keys(awaited)))
 	}
 	t.Logf("%s: %d sent, the last taken was %d, %d were missed and that was told", prefix, len(k), k.last(), lost)
 }
 
+// numbers are those from one to before another.
+type numbers struct{ from, to int }
+
+func (s numbers) has(number int) bool { return s.from <= number && number < s.to }
+
+func numberOf(t *testing.T, m, prefix string) (number int) {
+	t.Helper()
+	if _, err := fmt.Sscan(strings.TrimPrefix(m, prefix), &number); err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
 // arrived waits for the last messages that were taken, and looks at all of them.
-func (r *recorder) arrived(t *testing.T, channel string, plain, kept taken) {
+// Those of late, of the plain ones, may come after newer ones.
+func (r *recorder) arrived(t *testing.T, channel string, plain, kept taken, late numbers) {
 	t.Helper()
 	has := func(m string) bool { return slices.Contains(r.got(channel, ""), m) }
 	enginetest.Eventually(t, "last message", func() bool {
 		return has(fmt.Sprint("plain ", plain.last())) && has(fmt.Sprint("kept ", kept.last()))
 	})
-	plain.ascending(t, r.got(channel, ""), "plain ")
-	kept.ascending(t, r.got(channel, ""), "kept ")
+	plain.ascending(t, r.got(channel, ""), "plain ", late)
+	kept.ascending(t, r.got(channel, ""), "kept ", numbers{})
 }
 
 // A slot gets another master under load: its channels are subscribed to there,
@@ -167,7 +197,7 @@ func TestFleetClusterSlotMoves(t *testing.T) {
 	before := len(b.got(moving, "plain "))
 	enginetest.Eventually(t, "messages", func() bool { return len(b.got(moving, "plain ")) > before+20 })
 	plain, kept := stop()
-	b.arrived(t, moving, plain, kept)
+	b.arrived(t, moving, plain, kept, numbers{})
 	if n := len(b.got(other, missed)); n > 0 {
 		t.Errorf("a channel of another slot was said to have missed something, %d times", n)
 	}
@@ -178,7 +208,8 @@ func TestFleetClusterSlotMoves(t *testing.T) {
 
 // A replica becomes the master by an operator's word, and its master the replica,
 // which becomes the master again when the new one is killed. Each time messages go on, what was
-// missed is told, and no other channels are concerned.
+// missed is told, and no other channels are concerned. As a replica, the old master takes the plain messages
+// that are on their way to it, and passes them on: these may come after newer ones.
 func TestFleetClusterFailover(t *testing.T) {
 	c := enginetest.StartCluster(t)
 	a, b := links(t, clusterOptions(c, "", true))
@@ -189,18 +220,26 @@ func TestFleetClusterFailover(t *testing.T) {
 	b.want(moving, other)
 	a.meet(t, b)
 	stop := a.stream(t, moving)
-	for _, fail := range []func(){
-		func() { replica.TakeOver(t) },
-		func() { c.Replicates(t, old); replica.Kill() },
-	} {
+	// fails is the plain messages from before fail until both kinds come again.
+	fails := func(fail func()) (during numbers) {
+		last := func() int {
+			list := b.got(moving, "plain ")
+			return numberOf(t, list[len(list)-1], "plain ")
+		}
+		enginetest.Eventually(t, "messages", func() bool { return len(b.got(moving, "plain ")) > 0 })
+		during.from = last() + 1
 		fail()
 		published, stored := len(b.got(moving, "plain ")), len(b.got(moving, "kept "))
 		enginetest.Eventually(t, "messages", func() bool {
 			return len(b.got(moving, "plain ")) > published+20 && len(b.got(moving, "kept ")) > stored+20
 		})
+		during.to = last() + 1
+		return during
 	}
+	late := fails(func() { replica.TakeOver(t) })
+	fails(func() { c.Replicates(t, old); replica.Kill() })
 	plain, kept := stop()
-	b.arrived(t, moving, plain, kept)
+	b.arrived(t, moving, plain, kept, late)
 	if len(b.got(moving, missed)) == 0 {
 		t.Error("a master was killed, and nobody was told")
 	}
