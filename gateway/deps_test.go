@@ -151,7 +151,7 @@ func fenceTable() []fence {
 		{"github.com/lesismal/llib/std/crypto/tls/...", nil, "it is a fork of 2021 with known holes; use crypto/tls"},
 		{nbio + "/...", []string{gw + "/edge"}, "one package knows the event loop"},
 		{"net/http/pprof", []string{gw + "/api"}, "profiles are served by the admin listener alone"},
-		{"testing", []string{gw + "/broker/linktest", gw + "/broker/enginetest"}, "tests do not ship; what tests share does not either"},
+		{"testing", []string{gw + "/broker/linktest", gw + "/broker/enginetest", gw + "/interop/chromiumtest"}, "tests do not ship; what tests share does not either"},
 		{"unsafe", []string{gw + "/ws", gw + "/edge", "sluice/bench/..."}, "memory tricks stay where the bytes are"},
 	}
 }

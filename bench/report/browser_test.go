@@ -17,6 +17,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"sluice/gateway/interop/chromiumtest"
 )
 
 // The page in a real browser: whole on a desk and on a phone, by day and by
@@ -36,7 +38,7 @@ func TestPageInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := (&url.URL{Scheme: "file", Path: path}).String()
-	browser := launch(t)
+	browser := chromiumtest.Launch(t)
 	paper := map[string]string{}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{360, 1200} {
@@ -85,23 +87,6 @@ const look = `(() => {
     Paper: getComputedStyle(document.body).backgroundColor,
   };
 })()`
-
-func launch(t *testing.T) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-	)
-	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	// A newer Chromium sends events that the protocol's Go types do not know.
-	browser, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(func() { _ = chromedp.Cancel(browser); cancel() })
-	if err := chromedp.Run(browser); err != nil {
-		t.Fatal(err)
-	}
-	return browser
-}
 
 func visit(t *testing.T, browser context.Context, address string, width int64, scheme string) (s sight) {
 	t.Helper()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"sluice/gateway/interop/chromiumtest"
 )
 
 // chromium starts a browser for all runs, where one of the chosen clients is
@@ -22,23 +24,7 @@ func chromium(t *testing.T, chosen []client, files certificates) context.Context
 	if !slices.ContainsFunc(chosen, func(c client) bool { return c.ecosystem == "browser" }) {
 		return nil
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("ignore-certificate-errors-spki-list", files.pin),
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
-	)
-	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	// A Chromium newer than the protocol's Go types sends events that those do not know.
-	browser, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(func() { _ = chromedp.Cancel(browser); cancel() })
-	if err := chromedp.Run(browser); err != nil {
-		t.Fatal(err)
-	}
-	return browser
+	return chromiumtest.Launch(t, chromedp.Flag("ignore-certificate-errors-spki-list", files.pin))
 }
 
 // pageScript runs the steps with the browser's own WebSocket and prints to the

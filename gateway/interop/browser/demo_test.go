@@ -5,6 +5,8 @@ package browser
 import (
 	"fmt"
 	"testing"
+
+	"sluice/gateway/interop/chromiumtest"
 )
 
 // What a visitor can see. A message row holds its sender, an aside and a text.
@@ -34,7 +36,7 @@ func shows(who, text string) string {
 // a run that makes the picture move.
 func TestTwoVisitors(t *testing.T) {
 	n := serve(t, build(t), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	browser := launch(t)
+	browser := chromiumtest.Launch(t)
 	small := open(t, browser, n.listen, "", phone())
 	large := open(t, browser, n.listen, "", desktop())
 	for _, b := range []*tab{small, large} {
@@ -107,7 +109,7 @@ func TestTwoVisitors(t *testing.T) {
 func TestNodeComesBack(t *testing.T) {
 	binary := build(t)
 	n := serve(t, binary, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	b := open(t, launch(t), n.listen, "?channel=river", phone())
+	b := open(t, chromiumtest.Launch(t), n.listen, "?channel=river", phone())
 	b.until(connected)
 	n.stop(t)
 	b.until(`/retrying/.test(document.querySelector('#state').textContent)`)
@@ -125,7 +127,7 @@ func TestNodeComesBack(t *testing.T) {
 // tab's, and says so.
 func TestStatisticsRefused(t *testing.T) {
 	n := serve(t, build(t), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "listeners.0.endpoints.0.stats=false")
-	b := open(t, launch(t), n.listen, "", desktop())
+	b := open(t, chromiumtest.Launch(t), n.listen, "", desktop())
 	b.until(connected)
 	b.until(`document.querySelector('#connections figcaption').textContent === 'Sockets of this tab'`)
 	b.until(count + ` === 1`)

@@ -24,29 +24,6 @@ import (
 // patience bounds one wait for the page.
 const patience = 20 * time.Second
 
-// launch starts a Chromium with a profile of its own, which chromedp removes: its last
-// process may still write there when the test has ended.
-func launch(t *testing.T) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
-	)
-	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	// A Chromium newer than the protocol's Go types sends events that those do
-	// not know; what the tests rely on is checked where they rely on it.
-	browser, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(func() { _ = chromedp.Cancel(browser); cancel() })
-	if err := chromedp.Run(browser); err != nil {
-		t.Fatal(err)
-	}
-	return browser
-}
-
 // A view is how a visitor looks at the page.
 type view struct {
 	width, height int64
