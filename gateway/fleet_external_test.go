@@ -103,6 +103,10 @@ func TestFleetResumeExternal(t *testing.T) {
 	})
 }
 
+func TestFleetTooLongExternal(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, e *engine) { tooLong(ctx, t, e.configs(2)) })
+}
+
 // B2: the broker is gone, and comes back empty. Publishers are told, readiness says so, and
 // afterwards every subscriber that may have missed something has been told.
 func TestFleetBrokerIsGone(t *testing.T) {
