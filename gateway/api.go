@@ -12,7 +12,7 @@ import (
 
 // newAPI shows the node to the admin listener.
 func (g *Gateway) newAPI(o Options) *api.Server {
-	var nodes func() []api.Node
+	var nodes func() ([]api.Node, bool)
 	if g.broker != nil {
 		nodes = g.nodes
 	}

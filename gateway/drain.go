@@ -12,6 +12,7 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/drain"
 	"sluice/gateway/fleet"
+	"sluice/gateway/hub"
 	"sluice/gateway/metrics"
 )
 
@@ -82,7 +83,7 @@ func (n drained) Fence(on bool) {
 // the others, and each of these nodes gets the same part of the room.
 func (n drained) Room() (r drain.Room) {
 	others := n.g.fleet.Others()
-	r.Alone = len(others) == 0 && (n.g.broker == nil || n.g.broker.Up()) // else they are not heard
+	r.Alone = len(others) == 0 && !n.g.linkDown() // else they are not heard
 	leaving, let := 1, n.g.drainer.Rate()
 	var connects, rate float64
 	for i := range others {
@@ -184,7 +185,8 @@ func (g *Gateway) drainView() api.Drain {
 	return v
 }
 
-// drainNode carries out an order on any node of the fleet.
+// drainNode carries out an order on any node of the fleet. While the link to the broker is
+// down, hub.ErrDown is in the errors that are for want of other nodes.
 func (g *Gateway) drainNode(node string, o drainOrder) (api.Drain, error) {
 	var a drainAnswer
 	var err error
@@ -197,10 +199,14 @@ func (g *Gateway) drainNode(node string, o drainOrder) (api.Drain, error) {
 		}
 	}
 	switch {
+	case errors.Is(err, fleet.ErrSilent) && g.linkDown():
+		return a.Drain, hub.ErrDown
 	case errors.Is(err, fleet.ErrSilent):
 		return a.Drain, api.ErrUnknownNode
 	case err != nil:
 		return a.Drain, err
+	case a.NoSurvivors && g.linkDown():
+		return a.Drain, errors.Join(api.ErrNoSurvivors, hub.ErrDown)
 	case a.NoSurvivors:
 		return a.Drain, api.ErrNoSurvivors
 	case a.Ending:

@@ -105,19 +105,22 @@ func ask[A any](ctx context.Context, g *Gateway, what string, question any, f fu
 		missing = append(missing, node)
 	}
 	slices.Sort(missing)
-	if g.broker != nil && !g.broker.Up() {
+	if g.linkDown() {
 		err = hub.ErrDown
 	}
 	return missing, err
 }
 
-// nodes are those of the fleet, for the server API.
-func (g *Gateway) nodes() []api.Node {
-	var list []api.Node
+// linkDown: there may be other nodes, and they cannot be reached now.
+func (g *Gateway) linkDown() bool { return g.broker != nil && !g.broker.Up() }
+
+// nodes are those of the fleet, for the server API. unheard: the others cannot be heard
+// now, and those of the list may be gone.
+func (g *Gateway) nodes() (list []api.Node, unheard bool) {
 	for _, s := range g.fleet.Nodes() {
 		list = append(list, api.Node(s))
 	}
-	return list
+	return list, g.linkDown()
 }
 
 // membersOf asks who is subscribed to a channel.

@@ -150,6 +150,7 @@ func TestFleetDrainWithoutBroker(t *testing.T) {
 	cfg.Broker.Type = config.NATSBroker
 	cfg.Broker.URL = []string{"nats://" + enginetest.FreeAddresses(t, 1)[0]}
 	cfg.Broker.WhenDown = config.LocalWhenDown
+	cfg.Namespaces[0].Presence = true
 	n := start(t, cfg)
 	c := n.dial(ctx, t, "/?channel=a")
 	n.joined(t, "a", 1)
@@ -160,5 +161,30 @@ func TestFleetDrainWithoutBroker(t *testing.T) {
 	if n.draining.Load() {
 		t.Error("it is drained")
 	}
+	n.cannotAsk(t, "edge-2")
 	_ = c.CloseNow()
+}
+
+// cannotAsk holds a node without a broker to telling that it cannot ask the others.
+func (n *node) cannotAsk(t testing.TB, other string) {
+	t.Helper()
+	api := "http://" + n.AdminAddress() + "/api/"
+	for _, call := range []string{"presence?channel=news", "presence_stats?channel=news", "drain?node=" + other} {
+		if status, body := get(t, api+call); status != 503 || !strings.Contains(body, "fleet_down") {
+			t.Errorf("%s without a broker: %d %s", call, status, body)
+		}
+	}
+	for _, call := range [][2]string{
+		{"disconnect", `{"user":"alice"}`}, {"disconnect", `{"node":"` + other + `","connection":"00000000000000ff"}`}, {"drain", `{"node":"` + other + `"}`},
+	} {
+		if status, body := post(t, api+call[0], call[1]); status != 503 || !strings.Contains(body, "fleet_down") || !strings.Contains(body, "admin address") {
+			t.Errorf("%v without a broker: %d %s", call, status, body)
+		}
+	}
+	if status, body := post(t, api+"disconnect", `{"connection":"00000000000000ff"}`); status != 400 {
+		t.Errorf("a connection of nobody knows which node: %d %s", status, body)
+	}
+	if _, body := get(t, api+"info"); !strings.Contains(body, `"nodes_unheard":true`) {
+		t.Errorf("it says nothing of the others: %s", body)
+	}
 }

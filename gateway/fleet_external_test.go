@@ -103,6 +103,10 @@ func TestFleetResumeExternal(t *testing.T) {
 	})
 }
 
+func TestFleetTooLongExternal(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, e *engine) { tooLong(ctx, t, e.configs(2)) })
+}
+
 // B2: the broker is gone, and comes back empty. Publishers are told, readiness says so, and
 // afterwards every subscriber that may have missed something has been told.
 func TestFleetBrokerIsGone(t *testing.T) {
@@ -124,7 +128,7 @@ func TestFleetBrokerIsGone(t *testing.T) {
 			}
 
 			e.Kill()
-			for _, n := range nodes {
+			for i, n := range nodes {
 				eventually(t, "no readiness", func() bool { ok, why := n.readiness(); return !ok && why == "broker" })
 				if err := n.tryPublish("plain"); err == nil {
 					t.Error("a publication was accepted without a broker")
@@ -132,7 +136,7 @@ func TestFleetBrokerIsGone(t *testing.T) {
 				if err := n.tryPublish("news"); err == nil {
 					t.Error("a publication on a history was accepted without a broker")
 				}
-				n.cannotAsk(t)
+				n.cannotAsk(t, nodes[1-i].node)
 			}
 			e.Forget(t)
 			e.Start(t)
@@ -147,25 +151,6 @@ func TestFleetBrokerIsGone(t *testing.T) {
 			eventually(t, "publications", func() bool { return nodes[0].tryPublish("news") == nil })
 			word(ctx, t, kept, "message news ")
 		})
-	}
-}
-
-// cannotAsk holds a node without a broker to telling that it cannot ask the others.
-func (n *node) cannotAsk(t testing.TB) {
-	t.Helper()
-	api := "http://" + n.AdminAddress() + "/api/"
-	for _, call := range []string{"presence?channel=news", "presence_stats?channel=news"} {
-		resp, err := web.Get(api + call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != 503 {
-			t.Errorf("%s without a broker: %d", call, resp.StatusCode)
-		}
-	}
-	if status, answer := post(t, api+"disconnect", `{"user":"alice"}`); status != 503 || !strings.Contains(answer, "fleet_down") {
-		t.Errorf("disconnect without a broker: %d %s", status, answer)
 	}
 }
 

@@ -244,6 +244,47 @@ func resume(ctx context.Context, t *testing.T, nodes []*node) {
 	expect(ctx, t, back, "first")
 }
 
+// B4: whoever comes back from before a stored message that is too long for this node is told of a
+// gap, as those who are there are, whether the node read it from the history or got it live.
+func TestFleetTooLong(t *testing.T) {
+	configs := embeddedFleet(t, 2)
+	tooLong(within(t), t, configs)
+}
+
+func tooLong(ctx context.Context, t *testing.T, configs []*config.Config) {
+	const limit = 1000
+	configs[1].Limits.MessageSize = limit
+	nodes := startFleet(ctx, t, configs)
+	long := strings.Repeat("x", limit+1)
+	var at []string
+	for _, text := range []string{"zero", long, "two"} {
+		at = append(at, nodes[0].posted(t, "news", text))
+	}
+	back := func(since int, more string) *websocket.Conn {
+		return nodes[1].dial(ctx, t, "/?channel=news&since="+at[since]+more)
+	}
+	live := back(0, "&positions=true")
+	expect(ctx, t, live, "gap news "+at[2]+"\n")
+	expect(ctx, t, back(1, "&positions=true"), "message news "+at[2]+"\ntwo")
+	for _, text := range []string{"three", long, "five"} {
+		at = append(at, nodes[0].posted(t, "news", text))
+	}
+	expect(ctx, t, live, "message news "+at[3]+"\nthree")
+	expect(ctx, t, live, "gap news "+at[4]+"\n")
+	expect(ctx, t, live, "message news "+at[5]+"\nfive")
+	expect(ctx, t, back(3, "&positions=true"), "gap news "+at[5]+"\n")
+	expect(ctx, t, back(0, ""), `{"type":"gap","channel":"news","since":"`+at[5]+`"}`)
+	expect(ctx, t, back(4, ""), "five")
+	for since, want := range map[int]string{
+		3: `"text":"five"}],"position":"` + at[5] + `","complete":false,"truncated":false}`,
+		2: `"text":"three"}],"position":"` + at[5] + `","complete":true,"truncated":true}`,
+	} {
+		if _, body := get(t, "http://"+nodes[1].AdminAddress()+"/api/history?channel=news&limit=1&since="+url.QueryEscape(at[since])); !strings.Contains(body, want) {
+			t.Errorf("the history after %d: %s", since, body)
+		}
+	}
+}
+
 // post calls the server API.
 func post(t testing.TB, url, body string) (status int, answer string) {
 	t.Helper()

@@ -50,10 +50,14 @@ func (n nodeRow) state() string {
 func (c nodesCmd) Run(around *surroundings) error {
 	var info struct {
 		nodeRow
-		Nodes []nodeRow `json:"nodes"`
+		Nodes   []nodeRow `json:"nodes"`
+		Unheard bool      `json:"nodes_unheard"`
 	}
 	if err := c.call(http.MethodGet, "/api/info", nil, around.environ, &info); err != nil {
 		return err
+	}
+	if info.Unheard {
+		fmt.Fprintf(around.stderr, "warning: %s has no link to the broker, and hears no other node; ask each at its own admin address (--api)\n", info.Node)
 	}
 	nodes := info.Nodes
 	if nodes == nil { // it is alone

@@ -51,8 +51,9 @@ type Options struct {
 	// without their Meta. ErrNoPresence: the channel's namespace does not show them.
 	// hub.ErrDown: the other nodes cannot be asked.
 	Presence func(ctx context.Context, channel string, limit int, meta bool) (Presence, error)
-	// Nodes are those of the fleet, this one included. Nil: it is alone, and /api/info shows none.
-	Nodes func() []Node
+	// Nodes are those of the fleet, this one included. unheard: the others cannot be heard now,
+	// and those of the list may be gone. Nil: it is alone, and /api/info shows none.
+	Nodes func() (list []Node, unheard bool)
 	// History returns at most limit publications of a channel after a position, and
 	// for the zero one the newest. Those beyond the first that come to more than so many
 	// bytes it may leave out. ErrNoHistory: the channel keeps none; hub.ErrDown,

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"sluice/gateway/hub"
 )
 
 // Drainer has the nodes of a fleet let go of their clients. Empty node: this one.
+// hub.ErrDown: no other node can be reached now.
 type Drainer interface {
 	// Start begins a drain, or has the one under way go on by another plan.
-	// ErrNoSurvivors: there are other nodes, and none takes connections.
+	// ErrNoSurvivors: there are other nodes, and none takes connections; with hub.ErrDown: none is heard.
 	Start(node string, p DrainPlan) (Drain, error)
 	// Abort has the node take clients again. It may come when nothing is drained.
 	Abort(node string) (Drain, error)
@@ -95,9 +98,13 @@ func (s *Server) abortDrain(r *http.Request) (any, *problem) {
 }
 
 func (s *Server) drainAnswer(node string, d Drain, err error) (any, *problem) {
-	switch {
+	switch down := errors.Is(err, hub.ErrDown); {
 	case err == nil:
 		return d, nil
+	case down && errors.Is(err, ErrNoSurvivors):
+		return nil, fail(noSurvivors, `the link to the broker is down, so it is not known whether another node takes connections; "force": true (sluice drain --force) drains all the same`)
+	case down:
+		return nil, fail(fleetDown, "the link to the broker is down, and no other node can be reached: ask node %s at its own admin address (sluice drain --api), without its name", quoted(node))
 	case errors.Is(err, ErrUnknownNode):
 		return nil, fail(unknownNode, "there is no node %s in the fleet, or it does not answer; /api/info (sluice nodes) lists those that there are", quoted(node))
 	case errors.Is(err, ErrNoSurvivors):

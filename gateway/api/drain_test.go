@@ -1,10 +1,13 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"testing"
 	"time"
+
+	"sluice/gateway/hub"
 )
 
 // fakeDrainer knows the nodes a (this one) and b, and says what it was told.
@@ -65,6 +68,17 @@ func TestDrainCalls(t *testing.T) {
 		body := begun.ReplaceAllString(res.body, "")
 		if res.status != tt.status || body != tt.want {
 			t.Errorf("%s %s %s: %d %s, want %d %s", tt.method, tt.target, tt.body, res.status, body, tt.status, tt.want)
+		}
+	}
+	for want, err := range map[string]error{
+		`503 {"error":{"code":"fleet_down","message":"the link to the broker is down, and no other node can be reached: ask node \"b\" at its own admin address (sluice drain --api), without its name"}}`:        hub.ErrDown,
+		`409 {"error":{"code":"no_survivors","message":"the link to the broker is down, so it is not known whether another node takes connections; \"force\": true (sluice drain --force) drains all the same"}}`: errors.Join(ErrNoSurvivors, hub.ErrDown),
+	} {
+		o := options(&fakeHub{})
+		o.Drainer = fakeDrainer{err}
+		res := exchange(t, New(o), request("POST", "/api/drain", `{"node":"b"}`))
+		if got := fmt.Sprint(res.status, " ", res.body); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 	if res := exchange(t, s, request("PUT", "/api/drain", "")); res.status != 405 || res.header.Get("Allow") != "POST, GET, HEAD, DELETE" {

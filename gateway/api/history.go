@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"sluice/gateway/hub"
@@ -59,9 +60,9 @@ func (s *Server) history(r *http.Request) (any, *problem) {
 		s.log.Error().Err(err).Msg("reading a history failed")
 		return nil, fail(internalError, "the history could not be read; the node's log says why")
 	}
-	kept, cut := window(past.Kept, q.limit, q.since.Epoch == "")
+	kept, whole, cut := window(past.Kept, q.limit, q.since.Epoch == "")
 	v := historyView{
-		Channel: q.channel, Publications: make([]keptView, len(kept)), Position: positionText(past.Top), Complete: past.Complete, Truncated: cut,
+		Channel: q.channel, Publications: make([]keptView, len(kept)), Position: positionText(past.Top), Complete: past.Complete && whole, Truncated: cut,
 	}
 	for i := range kept {
 		k := &kept[i]
@@ -77,23 +78,31 @@ func (s *Server) history(r *http.Request) (any, *problem) {
 }
 
 // window is at most limit of the publications, and at most maxHistoryBytes: the
-// newest, or those that come first. cut: there are more.
-func window(kept []hub.Kept, limit int, newest bool) (list []hub.Kept, cut bool) {
-	n, bytes := 0, 0
-	for n < len(kept) && n < limit {
-		i := n
-		if newest {
-			i = len(kept) - 1 - n
+// newest, or those that come first. whole: none is missing before the last of them, or
+// behind it if that is the end. cut: there are more.
+func window(all []hub.Kept, limit int, newest bool) (list []hub.Kept, whole, cut bool) {
+	if newest {
+		all = slices.Clone(all)
+		slices.Reverse(all)
+	}
+	bytes, lacking := 0, false // since the last that is listed
+	whole = true
+	for _, k := range all {
+		if k.Missing {
+			lacking = true
+			continue
 		}
-		if bytes += len(kept[i].Payload); bytes > maxHistoryBytes && n > 0 {
+		bytes += len(k.Payload)
+		if len(list) == limit || bytes > maxHistoryBytes && len(list) > 0 {
+			cut = true
 			break
 		}
-		n++
+		list, whole, lacking = append(list, k), whole && !lacking, false
 	}
 	if newest {
-		return kept[len(kept)-n:], n < len(kept)
+		slices.Reverse(list)
 	}
-	return kept[:n], n < len(kept)
+	return list, newest || whole && (cut || !lacking), cut
 }
 
 // positionText is a position as clients give it back, "" for none.

@@ -70,12 +70,45 @@ func TestHistoryWindow(t *testing.T) {
 		{0, 9, true, 1, true},
 		{5, 9, true, 0, false},
 	} {
-		list, cut := window(kept[tt.from:], tt.limit, tt.newest)
-		if len(list) != tt.want || cut != tt.cut {
-			t.Errorf("%+v: %d, %v", tt, len(list), cut)
+		list, whole, cut := window(kept[tt.from:], tt.limit, tt.newest)
+		if len(list) != tt.want || !whole || cut != tt.cut {
+			t.Errorf("%+v: %d, %v, %v", tt, len(list), whole, cut)
 		}
-		if tt.newest && len(list) > 0 && &list[len(list)-1] != &kept[len(kept)-1] {
+		if tt.newest && len(list) > 0 && &list[len(list)-1].Payload[0] != &kept[len(kept)-1].Payload[0] {
 			t.Errorf("%+v: not the newest", tt)
+		}
+	}
+}
+
+// What this node lacks of a history is not listed; an answer that is cut off before it is whole.
+func TestHistoryMissing(t *testing.T) {
+	for _, tt := range []struct {
+		kept       string // x: one that is missing
+		limit      int
+		newest     bool
+		want       string
+		whole, cut bool
+	}{
+		{"axb", 2, false, "ab", false, false},
+		{"axbc", 2, false, "ab", false, true},
+		{"abxc", 2, false, "ab", true, true},
+		{"abcx", 2, false, "ab", true, true},
+		{"abx", 2, false, "ab", false, false},
+		{"x", 2, false, "", false, false},
+		{"axb", 2, true, "ab", true, false},
+		{"axbc", 2, true, "bc", true, true},
+	} {
+		var kept []hub.Kept
+		for _, c := range tt.kept {
+			kept = append(kept, hub.Kept{Payload: []byte(string(c)), Missing: c == 'x'})
+		}
+		list, whole, cut := window(kept, tt.limit, tt.newest)
+		got := ""
+		for _, k := range list {
+			got += string(k.Payload)
+		}
+		if got != tt.want || whole != tt.whole || cut != tt.cut {
+			t.Errorf("%+v: %s, %v, %v", tt, got, whole, cut)
 		}
 	}
 }

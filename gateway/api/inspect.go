@@ -121,6 +121,8 @@ type nodeView struct {
 
 	// Nodes of the fleet; absent on a node alone.
 	Nodes []Node `json:"nodes,omitempty"`
+	// Unheard: the link to them is down.
+	Unheard bool `json:"nodes_unheard,omitempty"`
 }
 
 // Node is one of a fleet, as it said itself within the last seconds.
@@ -163,7 +165,7 @@ func (s *Server) info(*http.Request) (any, *problem) {
 	}
 	v.RSSAnon, _ = metrics.AnonymousMemory()
 	if o.Nodes != nil {
-		v.Nodes = o.Nodes()
+		v.Nodes, v.Unheard = o.Nodes()
 	}
 	return v, nil
 }

@@ -101,7 +101,7 @@ func (s *Server) present(r *http.Request, channel string, limit int, meta bool) 
 	case errors.Is(err, ErrNoPresence):
 		return who, fail(noPresence, "channel %s: its namespace has no presence (namespaces[].presence)", quoted(channel))
 	case errors.Is(err, hub.ErrDown):
-		return who, fail(fleetDown, "the broker is down, and the other nodes cannot be asked who is there")
+		return who, fail(fleetDown, "the link to the broker is down, and the other nodes cannot be asked who is there")
 	case err != nil:
 		s.log.Error().Err(err).Msg("presence failed")
 		return who, fail(internalError, "presence cannot be had; the node's log says why")

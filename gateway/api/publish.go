@@ -147,12 +147,12 @@ func (s *Server) disconnect(body []byte) (any, *problem) {
 	if f.user != "" {
 		return s.disconnectUser(f)
 	}
-	if f.node == "" && s.options.Nodes != nil && len(s.options.Nodes()) > 1 {
+	if f.node == "" && s.others() {
 		return nil, fail(invalidRequest, `in a fleet, say on which "node" the connection is, as /api/presence names it: each node numbers its own`)
 	}
 	switch closed, err := s.options.Disconnect(f.node, f.id, f.code, f.reason); {
 	case errors.Is(err, hub.ErrDown):
-		return nil, fail(fleetDown, "node %s does not answer, or the broker is down; try again", quoted(f.node))
+		return nil, fail(fleetDown, "node %s does not answer, or the link to the broker is down: nothing is known to have been closed; try again, or ask that node at its own admin address", quoted(f.node))
 	case !closed:
 		if f.node != "" {
 			return nil, fail(unknownConnection, "node %s has no open connection %s", quoted(f.node), f.id)
@@ -162,11 +162,20 @@ func (s *Server) disconnect(body []byte) (any, *problem) {
 	return resultAnswer{nothing{}}, nil
 }
 
+// others says that there are other nodes, or may be.
+func (s *Server) others() bool {
+	if s.options.Nodes == nil {
+		return false
+	}
+	nodes, unheard := s.options.Nodes()
+	return unheard || len(nodes) > 1
+}
+
 // disconnectUser closes all connections of a user.
 func (s *Server) disconnectUser(f farewell) (any, *problem) {
 	c, err := s.options.DisconnectUser(f.user, f.code, f.reason)
 	if err != nil {
-		return nil, fail(fleetDown, "the broker is down: %d connections of this node were closed, and those of the other nodes stay; try again, or revoke the user's tokens, of which they are told later", c.Connections)
+		return nil, fail(fleetDown, "the link to the broker is down: %d connections of this node were closed, and those of the other nodes stay; try again, ask each of them at its own admin address, or revoke the user's tokens, of which they are told later", c.Connections)
 	}
 	return resultAnswer{c}, nil
 }

@@ -266,11 +266,27 @@ func TestDisconnect(t *testing.T) {
 func TestDisconnectUnheard(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"node":"edge-2","connection":"00000000000000ff"}`: `"code":"fleet_down","message":"node \"edge-2\" does not answer`,
-		`{"user":"alice"}`: `"code":"fleet_down","message":"the broker is down: 5 connections of this node were closed`,
+		`{"user":"alice"}`: `"code":"fleet_down","message":"the link to the broker is down: 5 connections of this node were closed`,
 	} {
 		res := exchange(t, New(options(&fakeHub{unheard: hub.ErrDown})), request("POST", "/api/disconnect", body))
 		if res.status != 503 || !strings.Contains(res.body, want) {
 			t.Errorf("%d %s\nwant 503 with %s", res.status, res.body, want)
+		}
+	}
+}
+
+// A connection is named with its node where there are others, or may be: this one has another with that number.
+func TestDisconnectNeedsNode(t *testing.T) {
+	for want, nodes := range map[int]func() ([]Node, bool){
+		200: func() ([]Node, bool) { return make([]Node, 1), false },
+		400: func() ([]Node, bool) { return make([]Node, 2), false },
+		// The others are not heard.
+		-400: func() ([]Node, bool) { return make([]Node, 1), true },
+	} {
+		o := options(&fakeHub{})
+		o.Nodes = nodes
+		if res := exchange(t, New(o), request("POST", "/api/disconnect", `{"connection":"00000000000000ab"}`)); res.status != max(want, -want) {
+			t.Errorf("%d %s, want %d", res.status, res.body, want)
 		}
 	}
 }

@@ -413,7 +413,7 @@ func TestB4MessageSize(t *testing.T) {
 			Top:      Position{Epoch: "e", Offset: 5}, Complete: true,
 		}
 		past, err := b.History(context.Background(), "k", &hub.History{Class: "h", Size: 3, TTL: time.Hour}, Position{}, 3, 0)
-		if err != nil || len(past.Kept) != 1 || past.Complete || past.Top.Offset != 5 || b.Counters.Malformed.Load() != 2 {
+		if err != nil || len(past.Kept) != 2 || past.Kept[0].Missing || !past.Kept[1].Missing || past.Kept[1].Offset != 5 || !past.Complete || past.Top.Offset != 5 || b.Counters.Malformed.Load() != 2 {
 			t.Errorf("%v, %v, %d malformed", past, err, b.Counters.Malformed.Load())
 		}
 	})

@@ -94,15 +94,16 @@ func (b *Broker) read(j fetchJob) {
 }
 
 // History reads at most limit messages of a channel's history after a position (none: the newest), and
-// at most the first that come to more than so many bytes (0: there is no bound).
+// at most the first that come to more than so many bytes (0: there is no bound). Those that are too long
+// for this node are Missing, and do not count.
 // hub.ErrDown: the engine cannot be asked, or does not answer.
 func (b *Broker) History(ctx context.Context, channel string, limits *hub.History, after Position, limit, bytes int) (hub.Past, error) {
 	var past hub.Past
 	b.Counters.Fetches.Add(1)
-	size := 0
+	size, kept := 0, 0
 	for first := true; ; first = false {
 		bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
-		p, err := b.link.Read(bounded, ClassOf(limits), channel, after, limit-len(past.Kept), bytes)
+		p, err := b.link.Read(bounded, ClassOf(limits), channel, after, limit-kept, bytes)
 		cancel()
 		if err != nil {
 			b.Counters.Failed.Add(1)
@@ -112,7 +113,7 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 			return hub.Past{}, refusal(err)
 		}
 		if first || !p.Complete { // what is missing now lies behind what was read before
-			past = hub.Past{Floor: p.Floor, Complete: p.Complete, Before: p.Before}
+			past, kept = hub.Past{Floor: p.Floor, Complete: p.Complete, Before: p.Before}, 0
 		}
 		past.Top = p.Top
 		for _, m := range p.Messages {
@@ -120,13 +121,16 @@ func (b *Broker) History(ctx context.Context, channel string, limits *hub.Histor
 			e, err := b.open(m.Message)
 			if err != nil {
 				b.Counters.Malformed.Add(1)
-				past.Complete = past.Complete && err != errSize // subscribers are told, as they are of a live one
+				if err == errSize { // subscribers are told, as they are of a live one
+					past.Kept = append(past.Kept, hub.Kept{Position: m.Position, Missing: true})
+				}
 				continue
 			}
 			size += len(e.payload)
+			kept++
 			past.Kept = append(past.Kept, hub.Kept{Position: m.Position, Payload: e.payload, Binary: e.binary, At: m.At})
 		}
-		if !p.More || len(p.Messages) == 0 || len(past.Kept) >= limit || bytes > 0 && size > bytes && len(past.Kept) > 1 {
+		if !p.More || len(p.Messages) == 0 || kept >= limit || bytes > 0 && size > bytes && kept > 1 {
 			return past, nil
 		}
 	}

@@ -82,6 +82,10 @@ type Fleet struct {
 	listened  time.Time            // when any other node was heard last
 	doubted   map[string]time.Time // nodes that fell silent when nobody was heard, until when that may be the bus's fault
 
+	// Guarded by voice, which is held while the bus takes a message.
+	voice sync.Mutex
+	left  bool // the goodbye was said: nothing comes after it
+
 	work chan struct{} // a place for each question that is being answered
 	wg   sync.WaitGroup
 }
@@ -132,7 +136,8 @@ func (f *Fleet) Announce() {
 	}
 }
 
-// Leave says goodbye: the others need not wait for this node's silence.
+// Leave says goodbye: the others need not wait for this node's silence. It is the
+// last word: whatever this node would say afterwards is not sent.
 func (f *Fleet) Leave() { f.send("", &message{Kind: kindBye}) }
 
 // Run speaks and listens until ctx is done.

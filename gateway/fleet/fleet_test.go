@@ -190,6 +190,16 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
+// Nothing comes after a goodbye: a node that still runs is not listed again, whatever it had to say.
+func TestLastWord(t *testing.T) {
+	rig(t, func(_ *network, nodes []*Fleet, _ func() string) {
+		nodes[1].Leave()
+		nodes[1].Announce() // as the end of the link does
+		time.Sleep(period)
+		same(t, "it said goodbye", []string{"a", "c"}, names(nodes[0]))
+	})
+}
+
 // All are asked; answers may be large, late, or none at all, and who is missing is named.
 func TestAsk(t *testing.T) {
 	rig(t, func(n *network, nodes []*Fleet, _ func() string) {

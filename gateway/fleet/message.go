@@ -32,7 +32,8 @@ const (
 )
 
 // send sends m to a node, or to all. A bus that is down is no error: who is
-// silent is gone for the others, and they for it.
+// silent is gone for the others, and they for it. After a goodbye nothing is sent:
+// a status behind it would have the others list this node until it is silent.
 func (f *Fleet) send(node string, m *message) {
 	m.Version, m.From = version, f.o.Node
 	b, err := json.Marshal(m)
@@ -40,7 +41,13 @@ func (f *Fleet) send(node string, m *message) {
 		f.o.Log.Error().Err(err).Msg("a control message cannot be encoded")
 		return
 	}
-	if err := f.o.Bus.Send(node, b); err != nil {
+	f.voice.Lock()
+	if !f.left {
+		f.left = m.Kind == kindBye
+		err = f.o.Bus.Send(node, b)
+	}
+	f.voice.Unlock()
+	if err != nil {
 		f.o.Log.Debug().Err(err).Str("kind", m.Kind).Msg("a control message was not sent")
 	}
 }

@@ -127,7 +127,7 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		h.broker.Fetch(ch.name, limits, y.at, false)
 		return 0
 	}
-	h.keep(ch, Kept{a.Position, a.Payload, a.Binary, a.At}, limits)
+	h.keep(ch, Kept{Position: a.Position, Payload: a.Payload, Binary: a.Binary, At: a.At}, limits)
 	_, wake = h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
 	return wake
 }
@@ -182,6 +182,10 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 		case y.at.Epoch == "": // what came before is nobody's who is here
 			h.restart(y, past.Top, past.Floor)
 			for _, k := range past.Kept {
+				if k.Missing { // whoever comes back from before it is told
+					h.restart(y, k.Position, k.Offset)
+					continue
+				}
 				h.keep(ch, k, limits)
 			}
 			y.at = past.Top
@@ -226,7 +230,7 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	return wake
 }
 
-// deliverKept delivers what was missed.
+// deliverKept delivers what was missed, and tells of what is missing among it.
 func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64) {
 	y := ch.history
 	if y.at.Epoch != past.Top.Epoch {
@@ -234,6 +238,11 @@ func (h *Hub) deliverKept(ch *channel, past Past, limits *History) (wake uint64)
 	}
 	for _, k := range past.Kept {
 		if k.Offset <= y.at.Offset {
+			continue
+		}
+		if k.Missing {
+			h.restart(y, k.Position, k.Offset)
+			wake |= h.gap(ch)
 			continue
 		}
 		h.keep(ch, k, limits)

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func fleet(t *testing.T) (*rig, *fakeBroker) {
 
 func kept(first, last uint64) (list []Kept) {
 	for i := first; i <= last; i++ {
-		list = append(list, Kept{Position{"e", i}, []byte(fmt.Sprint(i)), false, time.Now()})
+		list = append(list, Kept{Position: Position{"e", i}, Payload: []byte(fmt.Sprint(i)), At: time.Now()})
 	}
 	return list
 }
@@ -219,7 +220,7 @@ func TestTellsOfGaps(t *testing.T) {
 	other.Position.Epoch = "f"
 	r.Deliver("k", other)
 	b.wants(t, "fetch k e:10 later false")
-	r.Caught("k", Past{Kept: []Kept{{Position{"f", 1}, []byte("anew"), false, time.Now()}}, Top: Position{"f", 1}}, nil)
+	r.Caught("k", Past{Kept: []Kept{{Position: Position{"f", 1}, Payload: []byte("anew"), At: time.Now()}}, Top: Position{"f", 1}}, nil)
 	r.want(c, "hello", "gap k 7", "8", "9", "10", "gap k 0", "anew")
 	r.want(r.resume("k", Position{"f", 0}), "hello", "anew")
 	r.want(r.resume("k", Position{"e", 10}), "hello", "gone k 1")
@@ -344,6 +345,32 @@ func TestGoesOnInAnotherEpoch(t *testing.T) {
 	r.Doubt("k")
 	r.Caught("k", past, nil)
 	r.want(c, "hello", "4", "5", "gap k 4", "5", "6")
+}
+
+// What this node does not take of a history is told of in its place, and to all who come back from before it.
+func TestMissingInHistory(t *testing.T) {
+	r, _ := fleet(t)
+	lacks := func(past Past, offsets ...uint64) Past {
+		for i := range past.Kept {
+			if slices.Contains(offsets, past.Kept[i].Offset) {
+				past.Kept[i] = Kept{Position: past.Kept[i].Position, Missing: true}
+			}
+		}
+		return past
+	}
+	c := r.resume("k", Position{"e", 1})
+	since2 := r.resume("k", Position{"e", 2})
+	r.Caught("k", lacks(pastOf(1, 4), 2), nil)
+	r.want(c, "hello", "gone k 4")
+	r.want(since2, "hello", "3", "4")
+	r.Doubt("k")
+	r.Caught("k", lacks(pastOf(5, 9), 6, 9), nil)
+	r.want(since2, "hello", "3", "4", "5", "gap k 6", "7", "8", "gap k 9")
+	r.Deliver("k", delivery(10))
+	r.want(since2, "hello", "3", "4", "5", "gap k 6", "7", "8", "gap k 9", "10")
+	for from, want := range map[uint64]string{4: "gone k 10", 8: "gone k 10", 9: "10"} {
+		r.want(r.resume("k", Position{"e", from}), "hello", want)
+	}
 }
 
 // What came from an epoch that is over, or cannot be read with what lies before it, is not

@@ -45,7 +45,7 @@ func (h *Hub) append(ch *channel, p *Publication, limits *History) {
 	now := time.Now()
 	ch.used = now
 	p.Position = Position{ch.history.at.Epoch, ch.history.at.Offset + 1}
-	h.keep(ch, Kept{p.Position, append([]byte(nil), p.Payload...), p.Binary, now}, limits)
+	h.keep(ch, Kept{Position: p.Position, Payload: append([]byte(nil), p.Payload...), Binary: p.Binary, At: now}, limits)
 }
 
 // keep puts a publication into ch's history. The stripe is locked.
@@ -175,7 +175,7 @@ func (y *history) list(from Position, limit int) Past {
 		missed = missed[max(0, len(missed)-limit):]
 	}
 	for _, m := range missed {
-		p.Kept = append(p.Kept, Kept{Position{y.at.Epoch, m.offset}, m.payload, m.binary, time.Unix(0, m.at)})
+		p.Kept = append(p.Kept, Kept{Position: Position{y.at.Epoch, m.offset}, Payload: m.payload, Binary: m.binary, At: time.Unix(0, m.at)})
 	}
 	return p
 }

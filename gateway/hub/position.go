@@ -28,17 +28,20 @@ type Kept struct {
 	Payload []byte
 	Binary  bool
 	At      time.Time
+	// Missing: the history has it, and this node does not take it. Nothing but its Position is known.
+	Missing bool
 }
 
 // Past is a piece of a channel's history.
 type Past struct {
-	// Kept are its publications, in order.
+	// Kept are its publications, in order, and what this node lacks of them.
 	Kept []Kept
 	// Top is where the history is now: what is published later lies after it.
 	Top Position
 	// Floor: what lies after it, up to Top, is in Kept, or Kept was cut short.
 	Floor uint64
-	// Complete: nothing after the asked position is missing before the first of Kept.
+	// Complete: nothing after the asked position is missing before the first of Kept. Those of
+	// Kept that are Missing are, nevertheless.
 	Complete bool
 	// Before: in the epoch before Top's, offsets up to this one were those of the same
 	// publications. The zero Position: nothing is known of an epoch before.

@@ -17,6 +17,7 @@ func TestAdvice(t *testing.T) {
 		"broker.password_file":             nats.ErrAuthorization,
 		"is nats-server up":                nats.ErrNoServers,
 		"nats:// in broker.url":            nats.ErrSecureConnWanted,
+		"what the broker's user needs":     fmt.Errorf("%w: for subscription to sluice.n", nats.ErrPermissionViolation),
 		"broker.tls.ca_file":               fmt.Errorf("nats: %w", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}),
 		"TLS on both sides, or on neither": os.ErrDeadlineExceeded,
 		"something else":                   errors.New("something else"),

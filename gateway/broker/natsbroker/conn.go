@@ -86,6 +86,11 @@ func (l *Link) connect() (*conn, error) {
 		c.nc.Close()
 		return nil, err
 	}
+	// The server refuses subscriptions before it answers: better no link than one that hears nobody.
+	if err := c.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		c.nc.Close()
+		return nil, advice(err)
+	}
 	return c, nil
 }
 

@@ -65,26 +65,32 @@ return {epoch, offset, reached}
 `)
 
 // readScript returns the epoch, the newest offset, the epoch before with the newest
-// offset that both have, the time, and messages.
+// offset that both have, and messages. Those that have outlived their time, which the
+// stream has until later ones take their places, do not count.
 //
 //	KEYS: meta, stream. ARGV: epoch and offset that were asked for ('' and 0: the
 //	newest), how many, the lifetime of the epoch in ms, the epoch if there is to be a new one,
-//	and after how many bytes of messages it is enough.
+//	after how many bytes of messages it is enough, and the lifetime of a message in ms.
 var readScript = newScript(`
 local fresh = ARGV[5]` + currentEpoch + `
 if created then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 local list, left, bytes = {}, tonumber(ARGV[3]), tonumber(ARGV[6])
+local t = redis.call('TIME')
+local oldest = t[1] * 1000000 + t[2] - ARGV[7] * 1000
 local function read(command, from, to)
+  local count
   repeat
-    local part = redis.call(command, KEYS[2], from, to, 'COUNT', math.min(left, 100))
+    local part = redis.call(command, KEYS[2], from, to, 'COUNT', count or math.min(left, 100))
+    count = 100
     for _, entry in ipairs(part) do
-      list[#list + 1] = entry
-      bytes = bytes - #entry[2][2]
-      if bytes < 0 then return end
       from = '(' .. entry[1]
+      if tonumber(entry[2][4]) >= oldest then
+        list[#list + 1] = entry
+        left, bytes, count = left - 1, bytes - #entry[2][2], nil
+        if left == 0 or bytes < 0 then return end
+      end
     end
-    left = left - #part
-  until left == 0 or #part == 0
+  until #part == 0
 end
 if ARGV[1] == epoch then
   read('XRANGE', '(' .. ARGV[2] .. '-0', '+')
@@ -94,8 +100,7 @@ elseif ARGV[1] ~= '' and ARGV[1] == before then
 else
   read('XREVRANGE', '+', '-')
 end
-local t = redis.call('TIME')
-return {epoch, redis.call('HGET', KEYS[1], 'offset') or '0', before, common, t[1] .. string.format('%06d', t[2]), list}
+return {epoch, redis.call('HGET', KEYS[1], 'offset') or '0', before, common, list}
 `)
 
 // epochLife is how long a channel's epoch is kept after its last message: for so
@@ -168,7 +173,7 @@ func (l *Link) Read(ctx context.Context, class broker.Class, channel string, aft
 	}
 	meta, stream := l.keys(channel)
 	count := min(limit, class.Size) + 1 // one more tells whether there is more
-	arguments := []string{after.Epoch, strconv.FormatUint(after.Offset, 10), strconv.Itoa(count), milliseconds(epochLife(class.TTL)), newEpoch(), strconv.Itoa(cmp.Or(bytes, math.MaxInt32))}
+	arguments := []string{after.Epoch, strconv.FormatUint(after.Offset, 10), strconv.Itoa(count), milliseconds(epochLife(class.TTL)), newEpoch(), strconv.Itoa(cmp.Or(bytes, math.MaxInt32)), milliseconds(class.TTL)}
 	b := c.keyed.B()
 	r := c.keyed.Do(ctx, b.Evalsha().Sha1(readScript.sha).Numkeys(2).Key(meta, stream).Arg(arguments...).Build())
 	if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
@@ -178,17 +183,16 @@ func (l *Link) Read(ctx context.Context, class broker.Class, channel string, aft
 	if err != nil {
 		return broker.Past{}, c.keyedFailure(err)
 	}
-	if len(list) != 6 {
+	if len(list) != 5 {
 		return broker.Past{}, fmt.Errorf("redisbroker: an answer of %d parts", len(list))
 	}
 	top, err1 := positionOf(list)
 	before, err2 := positionOf(list[2:])
-	now, err3 := list[4].AsInt64()
-	messages, err4 := storedOf(list[5], top.Epoch)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	messages, err3 := storedOf(list[4], top.Epoch)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return broker.Past{}, err
 	}
-	return past(messages, top, before, after, time.UnixMicro(now).Add(-class.TTL), min(limit, class.Size)), nil
+	return past(messages, top, before, after, min(limit, class.Size)), nil
 }
 
 // storedOf reads the entries of a stream.
@@ -217,7 +221,7 @@ func storedOf(m rueidis.RedisMessage, epoch string) (list []broker.Stored, err e
 // past says what list is of a history: what lies after the position, one more than
 // the limit if there is more; or the newest, in reverse. Of a position of the epoch
 // before that this one does not have, list is what lies after what both have.
-func past(list []broker.Stored, top, before, after broker.Position, oldest time.Time, limit int) (p broker.Past) {
+func past(list []broker.Stored, top, before, after broker.Position, limit int) (p broker.Past) {
 	p.Top, p.Before = top, before
 	from := after.In(top.Epoch, before)
 	lost := from.Epoch != "" && from.Epoch == before.Epoch
@@ -230,9 +234,6 @@ func past(list []broker.Stored, top, before, after broker.Position, oldest time.
 			list[i], list[j] = list[j], list[i]
 		}
 		list = list[max(0, len(list)-limit):]
-	}
-	for len(list) > 0 && list[0].At.Before(oldest) {
-		list = list[1:]
 	}
 	whole := after.Epoch == ""
 	if asked {
