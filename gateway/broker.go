@@ -140,8 +140,12 @@ func (g *Gateway) brokerFigures() *metrics.BrokerFigures {
 		return nil
 	}
 	n := &b.Counters
+	routes, known := b.Routes()
+	if !known {
+		routes = -1
+	}
 	return &metrics.BrokerFigures{
-		Up: b.Up(), Channels: b.Channels(), Sent: n.Sent.Load(), Forwarded: n.Forwarded.Load(), ForwardLost: n.ForwardsLost.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
+		Up: b.Up(), Channels: b.Channels(), Routes: routes, Sent: n.Sent.Load(), Forwarded: n.Forwarded.Load(), ForwardLost: n.ForwardsLost.Load(), Received: n.Received.Load(), Refused: n.Refused.Load(),
 		Malformed: n.Malformed.Load(), Downs: n.Downs.Load(), Losses: n.Losses.Load(), Fetches: n.Fetches.Load(), Failed: n.Failed.Load(),
 	}
 }

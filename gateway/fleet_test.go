@@ -332,6 +332,10 @@ func TestFleetIsOne(t *testing.T) {
 		return p
 	}
 	eventually(t, "three nodes", func() bool { return len(first[0].fleet.Nodes()) == 3 })
+	eventually(t, "routes to both others in the metrics", func() bool {
+		_, page := get(t, "http://"+first[0].AdminAddress()+"/metrics")
+		return strings.Contains(page, "\nsluice_broker_routes 2\n")
+	})
 	clients := map[string]*websocket.Conn{}
 	for i, n := range nodes {
 		for _, user := range []string{"alice", "bob"} {

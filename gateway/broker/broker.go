@@ -126,6 +126,9 @@ func (b *Broker) Up() bool { return b.up.Load() }
 // Unfit is why the node should get no clients yet; "": they may come. See Link.
 func (b *Broker) Unfit() string { return b.link.Unfit() }
 
+// Routes is how many other nodes the part of the engine inside this one is connected to. See Link.
+func (b *Broker) Routes() (n int, known bool) { return b.link.Routes() }
+
 // Send gives a control message to one node, or to all others ("").
 func (b *Broker) Send(node string, m []byte) error { return b.link.Send(node, m) }
 

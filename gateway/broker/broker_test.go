@@ -89,6 +89,7 @@ func (l *fakeLink) Forward(name string, m []byte, lost func(error)) error {
 func (l *fakeLink) Unfit() string               { return "" }
 func (l *fakeLink) Flush(context.Context) error { return l.note("flush") }
 func (l *fakeLink) Nodes(string) (int, bool)    { return 0, false }
+func (l *fakeLink) Routes() (int, bool)         { return 0, false }
 func (l *fakeLink) Append(_ Class, channel string, m []byte, done func(Position, error)) error {
 	if err := l.note("append %s %s", channel, m); err != nil {
 		return err

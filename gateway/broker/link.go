@@ -74,6 +74,9 @@ type Link interface {
 	// or when this node's newest confirmed message on it was sent; false: this engine
 	// cannot tell cheaply. Ask after taken or done.
 	Nodes(channel string) (n int, known bool)
+	// Routes is how many other nodes' parts of the engine the one inside this node is
+	// connected to, a moment ago at most; false: there is none inside it that looks for others.
+	Routes() (n int, known bool)
 
 	// Append stores m, which nobody changes any more, in the channel's history of
 	// the given class and sends it to all subscribed nodes, this one included. If

@@ -45,6 +45,7 @@ type names struct {
 	drainOpen         *prometheus.Desc
 	brokerUp          *prometheus.Desc
 	brokerChannels    *prometheus.Desc
+	brokerRoutes      *prometheus.Desc
 	brokerMessages    *prometheus.Desc
 	brokerRefused     *prometheus.Desc
 	forwardLost       *prometheus.Desc
@@ -98,6 +99,7 @@ func newNames() names {
 		guardUsed:         d("guard_used_ratio", "Memory in use, without garbage, as a part of the memory limit, when the guard last looked. Absent without a limit."),
 		brokerUp:          d("broker_up", "1: the link to the broker is up. Absent on a node alone, as are all broker_ metrics."),
 		brokerChannels:    d("broker_channels", "Channels that this node is subscribed to at the broker, or is about to be."),
+		brokerRoutes:      d("broker_routes", "Other nodes whose NATS servers the one inside this node is connected to. Alert when it stays below the fleet's other nodes: what those publish does not come here. Absent where NATS is not inside, or is no cluster."),
 		brokerMessages:    d("broker_messages_total", "Messages to and from the other nodes, and to backends.", "direction"),
 		forwardLost:       d("broker_forward_lost_messages_total", "Clients' messages for backends that the broker did not take after all, or may not have."),
 		brokerRefused:     d("broker_refused_messages_total", "Publications that were refused or not confirmed, because the link was down or its queue full."),
@@ -123,7 +125,7 @@ func (n *names) ofSet() []*prometheus.Desc {
 func (n *names) ofNode() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		n.connections, n.tlsUnderWay, n.tlsLoop, n.tlsRelease, n.tlsExpiry, n.inbox, n.queued, n.channels, n.keySetAge, n.guardUsed, n.draining, n.drainOpen,
-		n.brokerUp, n.brokerChannels, n.brokerMessages, n.brokerRefused, n.forwardLost, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
+		n.brokerUp, n.brokerChannels, n.brokerRoutes, n.brokerMessages, n.brokerRefused, n.forwardLost, n.brokerMalformed, n.brokerDowns, n.brokerLosses, n.brokerFetches,
 		n.anon, n.info,
 	}
 }

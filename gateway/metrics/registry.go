@@ -35,6 +35,8 @@ type Gauges struct {
 type BrokerFigures struct {
 	Up       bool
 	Channels int // that the node is subscribed to
+	// Routes is how many other nodes' servers the one inside this node is connected to; -1: there is none inside.
+	Routes int
 	// Messages by direction.
 	Sent, Received uint64
 	// Forwarded are messages of clients to backends.
@@ -141,6 +143,9 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 func (n *node) broker(ch chan<- prometheus.Metric, b *BrokerFigures) {
 	ch <- prometheus.MustNewConstMetric(n.names.brokerUp, prometheus.GaugeValue, truth(b.Up))
 	ch <- prometheus.MustNewConstMetric(n.names.brokerChannels, prometheus.GaugeValue, float64(b.Channels))
+	if b.Routes >= 0 {
+		ch <- prometheus.MustNewConstMetric(n.names.brokerRoutes, prometheus.GaugeValue, float64(b.Routes))
+	}
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}

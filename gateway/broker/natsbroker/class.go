@@ -16,11 +16,18 @@ import (
 // classes are the streams that this connection has had to do with.
 type classes struct {
 	// Guarded by mu.
-	mu  sync.Mutex
-	all map[string]*class // by stream
+	mu    sync.Mutex
+	all   map[string]*class // by stream
+	ended bool              // the connection has: nothing is begun any more
 }
 
 func (s *classes) init() { s.all = map[string]*class{} }
+
+func (s *classes) end() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+}
 
 // class is one stream. It is made, or brought to what the class of channels
 // wants, before the first message goes to it.
@@ -84,11 +91,14 @@ func (k *class) prepare() {
 	}
 }
 
-// begin begins to make the stream. mu is held.
+// begin begins to make the stream, unless the connection has ended. mu is held.
 func (k *class) begin() {
-	if k.ensuring == nil {
+	s := &k.conn.classes
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.ensuring == nil && !s.ended {
 		k.ensuring = make(chan struct{})
-		go k.ensure()
+		k.conn.workers.Go(k.ensure)
 	}
 }
 
@@ -138,7 +148,7 @@ func (k *class) ensure() {
 	k.mu.Lock()
 	of := k.of
 	k.mu.Unlock()
-	ctx, cancel := context.WithTimeout(k.conn.link.ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(k.conn.ctx, ensureTimeout)
 	defer cancel()
 	epoch, err := k.try(ctx, of)
 	if err != nil && !errors.Is(err, broker.ErrDown) {

@@ -25,6 +25,8 @@ type conn struct {
 	prefix  string        // of the subjects of channels
 	out     *broker.Outbox[op]
 	workers sync.WaitGroup
+	ctx     context.Context // until end
+	cancel  context.CancelFunc
 
 	appends  appends
 	confirms confirms
@@ -91,6 +93,7 @@ func (l *Link) connect() (*conn, error) {
 		c.nc.Close()
 		return nil, advice(err)
 	}
+	c.ctx, c.cancel = context.WithCancel(l.ctx)
 	return c, nil
 }
 
@@ -169,6 +172,8 @@ func (c *conn) why() error {
 func (c *conn) end() {
 	c.nc.Close()
 	<-c.closed
+	c.cancel()
+	c.classes.end()
 	for _, p := range c.out.End() {
 		if p.lost != nil {
 			p.lost(broker.ErrDown)

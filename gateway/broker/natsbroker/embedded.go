@@ -29,6 +29,7 @@ type embedded struct {
 	user, password string        // of those who connect, where nobody else may
 	healed         chan struct{} // a token: a server that had been gone is back
 	caught         atomic.Bool   // see catchUp
+	near           atomic.Int64  // other servers that this one had routes to at the last look
 	quit           chan struct{}
 	done           sync.WaitGroup
 }
@@ -195,6 +196,7 @@ func (e *embedded) watch() {
 		if err != nil {
 			continue
 		}
+		e.near.Store(int64(len(servers(now))))
 		e.catchUp(len(now) == 0, time.Since(started))
 		alone = e.sayAlone(len(now) == 0, alone)
 		if !w.look(now) {
@@ -279,11 +281,16 @@ func (e *embedded) others() (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	return servers(connections), nil
+}
+
+// servers are those at the other ends of connections.
+func servers(connections map[uint64]string) map[string]bool {
 	ids := make(map[string]bool, len(connections))
 	for _, id := range connections {
 		ids[id] = true
 	}
-	return ids, nil
+	return ids
 }
 
 // refused is why no other server takes this one, though some are there; nil: they do, or there are none.

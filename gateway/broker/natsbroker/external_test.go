@@ -98,6 +98,15 @@ func TestFleetStreamsMadeAtOnce(t *testing.T) {
 	}
 }
 
+// A server before 2.11 cannot be asked how many messages there are: all are read, and the answer is the same.
+func TestFleetReadNewest(t *testing.T) {
+	s := enginetest.NATS(t)
+	s.Start(t)
+	o := options("a", 1<<20)
+	o.URLs = []string{"nats://" + s.Address}
+	readNewest(t, linked(t, o), 1000)
+}
+
 // lines are what is written.
 type lines chan string
 

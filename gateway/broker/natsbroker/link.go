@@ -156,6 +156,14 @@ func (l *Link) Nodes(channel string) (int, bool) {
 	return l.embedded.interest(l.subject("c", channel)), true
 }
 
+// Routes implements broker.Link.
+func (l *Link) Routes() (int, bool) {
+	if l.embedded == nil || l.o.Embedded.ClusterListen == "" {
+		return 0, false
+	}
+	return int(l.embedded.near.Load()), true
+}
+
 // Forward implements broker.Link. Who wants to miss nothing has a stream of JetStream on the subject.
 func (l *Link) Forward(name string, m []byte, lost func(error)) error {
 	c, err := l.live()

@@ -78,8 +78,13 @@ func (c *conn) read(ctx context.Context, q reading, after broker.Position) (past
 		}
 		from := uint64(1)
 		asked := after.Epoch == q.epoch
-		if asked && after.Offset > 0 {
+		switch {
+		case asked && after.Offset > 0:
 			from = after.Offset // itself, too: if it is there, nothing behind it is missing
+		case !asked && last > 0 && q.limit+worthLooking < q.size:
+			if from, err = c.newest(ctx, q, last); err != nil {
+				return past, err
+			}
 		}
 		list, more, err := c.get(ctx, q, from, asked)
 		if err != nil {
@@ -167,6 +172,57 @@ func (q *reading) past(list []broker.Stored, more bool, top uint64, info *stream
 	p.Floor = min(floor, top)
 	p.Messages = list
 	return p
+}
+
+// worthLooking is how many messages a history has to have beyond those that are asked for, so that the
+// place where they begin is searched for: each look costs a message, too.
+const worthLooking = 50
+
+// newest is an offset from which on the channel has as many messages as are asked for, and not more than twice
+// as many; 1 where it has fewer. A channel's offsets grow with gaps, so it is searched for, from the end on.
+func (c *conn) newest(ctx context.Context, q reading, last uint64) (low uint64, err error) {
+	limit := uint64(q.limit)
+	low, high, n := last+1, last+1, uint64(0) // from low on there are n; from high on, too few
+	for distance := limit; n < limit && low > 1; distance *= 2 {
+		high, low = low, last+1-min(distance, last)
+		if n, err = c.count(ctx, q, low); err != nil {
+			return 0, err
+		}
+	}
+	for n > 2*limit && high-low > 1 {
+		middle := low + (high-low)/2
+		m, err := c.count(ctx, q, middle)
+		if err != nil {
+			return 0, err
+		}
+		if m < limit {
+			high = middle
+		} else {
+			low, n = middle, m
+		}
+	}
+	return low, nil
+}
+
+// count asks any replica how many messages the channel has from an offset on. Servers before 2.11 do not say: 0.
+func (c *conn) count(ctx context.Context, q reading, from uint64) (uint64, error) {
+	request, err := json.Marshal(getRequest{Sequence: from, Next: q.subject, Batch: 1})
+	if err != nil {
+		return 0, err
+	}
+	m, err := c.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+q.stream, request)
+	if err != nil {
+		return 0, err
+	}
+	pending := m.Header.Get(headerPending)
+	if pending == "" || m.Header.Get("Status") != "" {
+		return 0, nil // there is none, or get says what is wrong
+	}
+	behind, err := strconv.ParseUint(pending, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("natsbroker: how many messages there are is not understood: %w", err)
+	}
+	return behind + 1, nil
 }
 
 // maxReadBytes bounds what one read takes from a replica at a time.

@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,6 +98,73 @@ func TestReadWhileDropping(t *testing.T) {
 				t.Fatalf("after %d, complete %v, from %d on: %d is not there, %d is", after.Offset, past.Complete, past.Floor, next, m.Offset)
 			}
 			next++
+		}
+	}
+}
+
+// The newest messages are read without those before them, wherever others' lie in between.
+func TestReadNewest(t *testing.T) {
+	for name, dir := range map[string]string{"in memory": "", "on disk": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			o := options("a", 1<<20)
+			o.Embedded = &Embedded{MaxPayload: 1 << 20, StoreDir: dir}
+			readNewest(t, linked(t, o), 60)
+		})
+	}
+}
+
+// readNewest reads the newest messages, and allows so many more to be read than twice those.
+func readNewest(t *testing.T, l *Link, more int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	of := broker.Class{Name: "all", Size: 500, TTL: time.Hour}
+	stored := make(chan error, 1000)
+	publish := func(channel string, n int) (offsets []uint64) {
+		for range n {
+			if err := l.Append(of, channel, []byte("x"), func(at broker.Position, err error) {
+				offsets = append(offsets, at.Offset)
+				stored <- err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range n {
+			if err := <-stored; err != nil {
+				t.Fatal(err)
+			}
+		}
+		return offsets
+	}
+	news := publish("news", 400)
+	publish("other", 1000)
+	publish("once", 1)
+	news = append(news, publish("news", 3)...)
+	c, err := l.live()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{1, 2, 3, 4, 30, 400, 403, 500} {
+		before := c.nc.Stats().InMsgs
+		past, err := l.Read(ctx, of, "news", broker.Position{}, limit, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := int(c.nc.Stats().InMsgs - before)
+		var got []uint64
+		for _, m := range past.Messages {
+			got = append(got, m.Offset)
+		}
+		want := news[max(len(news)-limit, 0):]
+		if !slices.Equal(got, want) || !past.Complete || past.More || past.Top.Offset != news[len(news)-1] || past.Floor != want[0]-1 {
+			t.Errorf("the newest %d: %v; complete %v, more %v, top %v, floor %d", limit, got, past.Complete, past.More, past.Top, past.Floor)
+		}
+		if read > 2*limit+more {
+			t.Errorf("the newest %d: %d messages were read, want at most %d", limit, read, 2*limit+more)
+		}
+	}
+	for channel, n := range map[string]int{"once": 1, "other": 1, "none": 0} {
+		if past, err := l.Read(ctx, of, channel, broker.Position{}, 1, 0); err != nil || len(past.Messages) != n || !past.Complete {
+			t.Errorf("%s: %v, %v", channel, past, err)
 		}
 	}
 }

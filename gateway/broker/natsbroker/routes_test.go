@@ -1,9 +1,43 @@
 package natsbroker
 
 import (
+	"context"
 	"slices"
 	"testing"
+
+	"sluice/gateway/broker/enginetest"
 )
+
+// A node says how many others' servers its own has routes to, where there may be some.
+func TestRoutesOfNode(t *testing.T) {
+	at := enginetest.FreeAddresses(t, 2)
+	a := startAt(t, at, 0, nil).link
+	o := options("b", 1<<20)
+	o.Embedded = &Embedded{MaxPayload: 1 << 20, ClusterName: "test", Secret: "secret", ClusterListen: at[1], Routes: at, StoreDir: t.TempDir()}
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(upReceiver, 1)
+	if err := b.Start(up); err != nil {
+		t.Fatal(err)
+	}
+	<-up
+	for _, l := range []*Link{a, b} {
+		enginetest.Eventually(t, "a route to the other node", func() bool { n, known := l.Routes(); return n == 1 && known })
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), enginetest.Patience)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	enginetest.Eventually(t, "no route to a node that is gone", func() bool { n, known := a.Routes(); return n == 0 && known })
+
+	o.Embedded = &Embedded{MaxPayload: 1 << 20}
+	if n, known := linked(t, o).Routes(); known {
+		t.Errorf("a server without a cluster has %d routes", n)
+	}
+}
 
 // A loss is told once a new connection has taken the place of one that ended, one look later.
 func TestRoutes(t *testing.T) {

@@ -72,6 +72,9 @@ func (l *Link) keep() {
 	})
 }
 
+// Routes implements broker.Link.
+func (l *Link) Routes() (int, bool) { return 0, false }
+
 // Unfit implements broker.Link: nothing is inside the node.
 func (l *Link) Unfit() string { return "" }
 

@@ -1,0 +1,52 @@
+package natsbroker
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"sluice/gateway/broker"
+)
+
+// Close waits for a stream that is being made, and nothing begins to make one on a connection that has ended.
+func TestCloseWhileMakingStream(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	o := options("a", 1<<20)
+	o.Embedded = &Embedded{MaxPayload: 1 << 20}
+	l, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(upReceiver, 1)
+	if err := l.Start(up); err != nil {
+		t.Fatal(err)
+	}
+	<-up
+	c, err := l.live()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.class(broker.Class{Name: "all", Size: 10, TTL: time.Hour})
+	k.mu.Lock()
+	k.begin() // and is held up at its first step
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := l.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-c.closed
+	select {
+	case <-over:
+		t.Error("Close has returned, and a stream is still being made")
+	case <-time.After(500 * time.Millisecond):
+	}
+	k.mu.Unlock()
+	<-over
+	if _, err := k.ensured(ctx); !errors.Is(err, broker.ErrDown) {
+		t.Errorf("after the end: %v", err)
+	}
+}
