@@ -160,11 +160,11 @@ func (m *member) goodbyes(ctx context.Context) (list []tally) {
 	return list
 }
 
-// toldBy is how many had been told by a time, at least.
+// toldBy is how many had been told by a time, at most: a look may take long.
 func toldBy(list []tally, at time.Time) (n int) {
 	for _, c := range list {
-		if !c.to.After(at) {
-			n = c.n
+		if n = c.n; !c.from.Before(at) {
+			break
 		}
 	}
 	return n
