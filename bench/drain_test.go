@@ -81,13 +81,17 @@ func TestDrain(t *testing.T) {
 func TestDrainThatGoesWrong(t *testing.T) {
 	t.Parallel()
 	s := &faulty{mangle: func(client, n int, p []byte) [][]byte {
-		if client == 3 && (n == 10 || n == 11) {
+		if client == 3 && (n == 2 || n == 3) {
 			return nil
 		}
 		return [][]byte{p}
 	}}
 	url, api := s.start(t)
 	p := drainOf(url, ended(t, func() {
+		// What is lost has to be well before the ends, however late the publisher is.
+		for end := time.Now().Add(10 * time.Second); s.messages() < 40 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
 		s.closed.Store(true) // publishes are refused from now on
 		for i := range 9 {
 			s.end(i, 1001)

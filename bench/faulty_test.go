@@ -77,6 +77,13 @@ func (s *faulty) stopsWith(t *testing.T, server *httptest.Server) {
 	})
 }
 
+// messages is how many have come.
+func (s *faulty) messages() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
+}
+
 func (s *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/api/publish" {
 		var p struct{ Channel, Text string }

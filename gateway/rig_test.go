@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait of these tests.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // testConfig is the default configuration on free ports, with a drain that does not wait.
 func testConfig() *config.Config {

@@ -46,6 +46,7 @@ type Plan struct {
 	// Delay is from readiness off until connections are refused and let go: what load balancers need to notice.
 	Delay time.Duration
 	// Over is the time over which connections are let go, evenly. 0: at once, as far as MaxRate and the others' room allow.
+	// It takes longer where more than a fifth too many a second would have to go to make up for what was missed.
 	Over time.Duration
 	// MaxRate bounds how many are let go in a second. 0: nothing does.
 	MaxRate int

@@ -159,6 +159,61 @@ func TestStandstill(t *testing.T) {
 	}
 }
 
+// What is missed for longer, since the process stood still again and again or the others had no
+// room, is made up for by a drain that takes longer, and goes at most a fifth faster than planned.
+func TestHurry(t *testing.T) {
+	const all, over, window = 2000, 20 * time.Second, 5 * time.Second
+	begun, enough := time.Now(), Room{Nodes: 1, Rate: 10 * all, Places: 10 * all}
+	for what, half := range map[string]struct { // of the time
+		pause time.Duration // between two steps
+		room  Room
+	}{
+		"the process stands still": {time.Second, enough},
+		"the others have no room":  {step, Room{Nodes: 1, Rate: 1, Places: all}},
+	} {
+		p := newPace(Plan{Over: over}, begun)
+		var told []time.Duration // when, for each
+		at := time.Duration(0)
+		for len(told) < all && at < 2*over {
+			room, pause := enough, step
+			if at < over/2 {
+				room, pause = half.room, half.pause
+			}
+			n, _ := p.next(begun.Add(at), all-len(told), room)
+			p.told(begun.Add(at), n)
+			for range n {
+				told = append(told, at)
+			}
+			at += pause
+		}
+		if len(told) < all {
+			t.Errorf("%s: only %d were told within %v", what, len(told), at)
+		}
+		most := int(1.3 * all * window / over)
+		for i := range told {
+			if i+most < len(told) && told[i+most]-told[i] < window {
+				t.Fatalf("%s: more than %d were told within the %v after %v", what, most, window, told[i])
+			}
+		}
+	}
+}
+
+// Who has to be gone by a deadline is not kept until then by it.
+func TestHurryToDeadline(t *testing.T) {
+	const all, over, deadline = 2000, 10 * time.Second, 15 * time.Second
+	begun := time.Now()
+	p := newPace(Plan{Over: over, Deadline: begun.Add(deadline)}, begun)
+	open := all
+	for at := over * 9 / 10; open > 0; at += step { // until then, it did not run
+		n, _ := p.next(begun.Add(at), open, Room{Alone: true})
+		p.told(begun.Add(at), n)
+		open -= n
+		if at > over*9/10 {
+			between(t, fmt.Sprint("told after ", at), n, 0, 20)
+		}
+	}
+}
+
 // One alone does not wait for the period.
 func TestOne(t *testing.T) {
 	n := &fakeNode{open: 1, room: Room{Alone: true}}

@@ -21,6 +21,7 @@ type pace struct {
 	plan  Plan
 	begun time.Time
 
+	even   float64   // connections a second by the plan; 0: not known yet
 	last   time.Time // of next
 	others bool      // there were some: when they have gone, or are not heard, it is not as if there were none
 	credit float64   // connections that may be told now
@@ -40,6 +41,13 @@ func newPace(p Plan, now time.Time) *pace {
 // maxCredit bounds what may be made up for after the process stood still, in seconds of the rate.
 const maxCredit = 0.25
 
+// hurry is how much faster than by its plan a drain may go to make up for what it
+// missed: others are to take its clients as they were told. It takes longer then.
+const hurry = 1.2
+
+// slow is how many a second are never too many.
+const slow = 10
+
 // next is how many of the open connections are to be told now, and what allows no more.
 func (p *pace) next(now time.Time, open int, room Room) (n int, limit Limit) {
 	elapsed := now.Sub(p.last).Seconds()
@@ -53,8 +61,18 @@ func (p *pace) next(now time.Time, open int, room Room) (n int, limit Limit) {
 	if left := p.plan.Over - now.Sub(p.begun) - step; left > 0 {
 		rate = float64(open) / (left.Seconds() + elapsed)
 	}
-	if most := float64(p.plan.MaxRate); p.plan.MaxRate > 0 && rate > most {
-		rate, limit = most, MaxRate
+	if p.plan.Over > 0 {
+		if p.even == 0 {
+			p.even = float64(open) / p.plan.Over.Seconds()
+		}
+		most := hurry * max(p.even, slow)
+		if !p.plan.Deadline.IsZero() { // who is left then goes all at once
+			most = max(most, float64(open)/p.plan.Deadline.Sub(now).Seconds())
+		}
+		rate = min(rate, most)
+	}
+	if bound := float64(p.plan.MaxRate); p.plan.MaxRate > 0 && rate > bound {
+		rate, limit = bound, MaxRate
 	}
 	p.others = p.others || !room.Alone
 	spared := p.others && (room.Nodes > 0 || p.plan.Deadline.IsZero() && !p.plan.Force)

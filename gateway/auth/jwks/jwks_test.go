@@ -128,6 +128,7 @@ func TestA4Rotation(t *testing.T) {
 		if s.Find("a") != nil || s.Find("b") == nil {
 			t.Error("the old key is still known, or the new one is not")
 		}
+		synctest.Wait()        // for a last fetch, as the old key was asked for
 		p.set(false, "b", "c") // without an overlap: the first asks in vain, 30 s later it is there
 		if s.Find("c") != nil {
 			t.Error("found before it was fetched")

@@ -79,7 +79,7 @@ func TestStreamMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if _, err := nc.Request("$JS.API.STREAM.DELETE.sluice_all", nil, time.Second); err != nil {
+	if _, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.DELETE.sluice_all", nil); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1) // b notices by it that the stream is gone

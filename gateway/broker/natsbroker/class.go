@@ -176,15 +176,26 @@ func (k *class) ensure() {
 // try makes the stream as soon as JetStream can: servers that have just begun
 // elect a leader first, and answer nothing before.
 func (k *class) try(ctx context.Context, of broker.Class) (epoch string, err error) {
+	return persist(ctx, k.conn.closed, func(attempt context.Context) (string, error) { return k.make(attempt, of) })
+}
+
+// persist makes attempts until one ends with anything but errNoJetStream, or ctx is over. Its
+// error is that of the last attempt that had its time.
+func persist(ctx context.Context, closed <-chan struct{}, try func(context.Context) (string, error)) (epoch string, err error) {
+	var before error
 	for {
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		epoch, err = k.make(attempt, of)
+		epoch, err = try(attempt)
 		cancel()
 		if !errors.Is(err, errNoJetStream) {
 			return epoch, err
 		}
+		if ctx.Err() != nil && before != nil {
+			err = before
+		}
+		before = err
 		select {
-		case <-k.conn.closed:
+		case <-closed:
 			return "", broker.ErrDown
 		case <-ctx.Done():
 			return "", err

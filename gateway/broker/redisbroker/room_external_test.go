@@ -70,14 +70,14 @@ func noRoom(t *testing.T, wanted bool) {
 	}
 	t.Logf("%d attempts to connect, %d lines", refused, said)
 
+	told := len(b.got(channel, missed))
 	if err := ask("config", "set", "maxclients", "10000").Error(); err != nil {
 		t.Fatal(err)
 	}
-	told := len(b.got(channel, missed))
 	if wanted {
 		enginetest.Eventually(t, "word of what was missed", func() bool { return len(b.got(channel, missed)) > told })
 	} else {
-		time.Sleep(2 * maxMendPause)
+		enginetest.Eventually(t, "connection to the master", func() bool { return b.reaches(c[0].Address) })
 		b.subscribe(t, channel)
 	}
 	if err := ask("spublish", "sluice:c:"+channel, "x").Error(); err != nil {
@@ -87,6 +87,17 @@ func noRoom(t *testing.T, wanted bool) {
 	if n := len(b.got(channel, missed)); !wanted && n > 0 {
 		t.Errorf("a channel of a master that works was said to have missed something, %d times", n)
 	}
+}
+
+// reaches says whether there is a connection for the channels of a master.
+func (r *recorder) reaches(address string) bool {
+	c, err := r.live()
+	if err != nil {
+		return false
+	}
+	c.shards.mu.Lock()
+	defer c.shards.mu.Unlock()
+	return c.shards.live[address] != nil
 }
 
 // lines counts those of a log.

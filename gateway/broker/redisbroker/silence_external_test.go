@@ -32,9 +32,12 @@ func TestFleetClusterLateConfirmation(t *testing.T) {
 	channel := channelOf(t, c, c[0])
 	a.meet(t, b)
 	c[0].Signal(t, syscall.SIGSTOP)
-	time.AfterFunc(silence/2+600*time.Millisecond, func() { c[0].Signal(t, syscall.SIGCONT) })
 	ctx, cancel := context.WithTimeout(t.Context(), silence/2+300*time.Millisecond)
 	defer cancel()
+	context.AfterFunc(ctx, func() { // not before nobody waits any more
+		time.Sleep(300 * time.Millisecond)
+		c[0].Signal(t, syscall.SIGCONT)
+	})
 	_ = b.Subscribe(ctx, []string{channel}) // it is wanted, whatever comes of it
 	enginetest.Eventually(t, "word of what was missed", func() bool { return len(b.got(channel, missed)) > 0 })
 	enginetest.Eventually(t, "message", func() bool {
