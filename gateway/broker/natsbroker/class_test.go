@@ -16,15 +16,7 @@ func TestCloseWhileMakingStream(t *testing.T) {
 	t.Cleanup(cancel)
 	o := options("a", 1<<20)
 	o.Embedded = &Embedded{MaxPayload: 1 << 20}
-	l, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	up := make(upReceiver, 1)
-	if err := l.Start(up); err != nil {
-		t.Fatal(err)
-	}
-	<-up
+	l := begun(t, o)
 	c, err := l.live()
 	if err != nil {
 		t.Fatal(err)

@@ -51,8 +51,16 @@ func options(node string, queueBytes int) Options {
 	return Options{Node: node, Prefix: "sluice", QueueBytes: queueBytes, Log: zerolog.Nop()}
 }
 
-// linked returns a link that is up.
+// linked returns a link that is up, until the test ends.
 func linked(t *testing.T, o Options) *Link {
+	t.Helper()
+	l := begun(t, o)
+	t.Cleanup(func() { _ = l.Close(context.Background()) })
+	return l
+}
+
+// begun returns a link that is up, and is the caller's to close.
+func begun(t *testing.T, o Options) *Link {
 	t.Helper()
 	l, err := New(o)
 	if err != nil {
@@ -62,7 +70,6 @@ func linked(t *testing.T, o Options) *Link {
 	if err := l.Start(up); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close(context.Background()) })
 	<-up
 	return l
 }

@@ -14,15 +14,7 @@ func TestRoutesOfNode(t *testing.T) {
 	a := startAt(t, at, 0, nil).link
 	o := options("b", 1<<20)
 	o.Embedded = &Embedded{MaxPayload: 1 << 20, ClusterName: "test", Secret: "secret", ClusterListen: at[1], Routes: at, StoreDir: t.TempDir()}
-	b, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	up := make(upReceiver, 1)
-	if err := b.Start(up); err != nil {
-		t.Fatal(err)
-	}
-	<-up
+	b := begun(t, o)
 	for _, l := range []*Link{a, b} {
 		enginetest.Eventually(t, "a route to the other node", func() bool { n, known := l.Routes(); return n == 1 && known })
 	}

@@ -202,7 +202,7 @@ func unannounced(ctx context.Context, t *testing.T, at string, s *source, l *rec
 		last = n
 	}
 	if len(missing) > 0 {
-		t.Logf("%s: of %s %d are missing, %d to %d; %d came behind them before the gap was told", at, s.name, len(missing), missing[0], missing[len(missing)-1], early(s, l.all()))
+		t.Logf("%s: of %s %d are missing, %d to %d", at, s.name, len(missing), missing[0], missing[len(missing)-1])
 	}
 	if len(silent) > 0 {
 		t.Errorf("%s: of %s %d are missing and no gap was told, %d to %d", at, s.name, len(silent), silent[0], silent[len(silent)-1])
@@ -230,36 +230,4 @@ func absent(s *source, lines []string) (missing, silent []int) {
 		}
 	}
 	return missing, silent
-}
-
-// early is how many of a source's messages came behind a hole before the gap that stands for it, at most.
-func early(s *source, lines []string) (most int) {
-	place := map[int]int{} // of a number in lines
-	for i, line := range lines {
-		if n, ok := s.number(line); ok {
-			place[n] = i
-		}
-	}
-	before, hole := -1, false
-	for _, n := range s.acknowledged {
-		i, ok := place[n]
-		if ok && hole {
-			came := 0
-			for _, line := range lines[i:] {
-				if line == "gap" {
-					break
-				}
-				if _, ok := s.number(line); ok {
-					came++
-				}
-			}
-			if !slices.Contains(lines[before+1:i], "gap") {
-				most = max(most, came)
-			}
-		}
-		if hole = !ok; ok {
-			before = i
-		}
-	}
-	return most
 }
