@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -246,6 +247,27 @@ func resume(ctx context.Context, t *testing.T, nodes []*node) {
 	expect(ctx, t, fresh, "message never "+first+"\nfirst")
 	back := nodes[2].dial(ctx, t, "/?channel=never&since="+position)
 	expect(ctx, t, back, "first")
+
+	made := nodes[2].dial(ctx, t, "/?channel=never&positions=true&since="+after(t, first, 1000)) // nobody has been there
+	expect(ctx, t, made, "gap never "+first+"\n")
+	further := nodes[2].dial(ctx, t, "/?channel=never&positions=true&since="+after(t, first, 1)) // than this node is
+	if second := nodes[0].posted(t, "never", "second"); second != after(t, first, 1) {
+		t.Fatalf("the message after %s is at %s", first, second)
+	}
+	expect(ctx, t, further, "joined never "+after(t, first, 1)+"\n")
+	third := nodes[1].posted(t, "never", "third")
+	expect(ctx, t, further, "message never "+third+"\nthird")
+}
+
+// after is a position so much further on.
+func after(t *testing.T, position string, n uint64) string {
+	t.Helper()
+	epoch, offset, _ := strings.Cut(position, ":")
+	at, err := strconv.ParseUint(offset, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s:%d", epoch, at+n)
 }
 
 // B4: whoever comes back from before a stored message that is too long for this node is told of a

@@ -56,14 +56,16 @@ type Delivery struct {
 // remote is what a channel needs in a fleet. It is guarded by the stripe's lock.
 type remote struct {
 	ready    bool   // the broker has answered Want: those who join are served at once
-	fetching bool   // Fetch was called
+	fetching bool   // Fetch was called, and Caught has yet to come
 	again    bool   // something may have come behind what is fetched, and is not held
 	lossy    bool   // something was lost since the last delivery
 	suspect  bool   // Suspect was called, and Doubt has yet to come
 	whole    uint64 // the hub's breaks when it was subscribed to last; 0: it is not, for all that is known
 	whence   uint64 // the hub's breaks when Suspect was called
+	fetches  uint32 // how many times
 	held     []arrival
 	waiting  []joining
+	early    []early
 }
 
 // maxHeld bounds what is held back of one channel while its history is fetched.
@@ -116,20 +118,28 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 		}
 		return 0
 	case a.Position.Epoch == "":
-		r.fetching = true
-		h.broker.Fetch(ch.name, limits, y.at, false)
+		h.fetch(ch, limits)
 		return 0
 	case a.Position.Epoch == y.at.Epoch && a.Position.Offset <= y.at.Offset:
 		return 0 // it has been fetched already
 	case y.lacks(a) || h.full():
-		r.fetching = true
 		r.held = append(r.held, *a)
-		h.broker.Fetch(ch.name, limits, y.at, false)
+		h.fetch(ch, limits)
 		return 0
 	}
 	h.keep(ch, Kept{Position: a.Position, Payload: a.Payload, Binary: a.Binary, At: a.At}, limits)
 	_, wake = h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
+	if len(r.early) > 0 {
+		wake |= h.admit(ch, func(*early) bool { return false })
+	}
 	return wake
+}
+
+// fetch asks for what came after what is here. The stripe is locked.
+func (h *Hub) fetch(ch *channel, limits *History) {
+	ch.remote.fetching = true
+	ch.remote.fetches++
+	h.broker.Fetch(ch.name, limits, ch.history.at, false)
 }
 
 // lacks says that a is of another epoch, or that something before it has not come.
@@ -172,6 +182,7 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 		return 0
 	}
 	held, again := r.held, r.again && err == nil // else the broker asks by itself
+	fetches := r.fetches
 	r.held, r.fetching, r.again = nil, false, false
 	var was Position
 	if y != nil {
@@ -214,18 +225,25 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 		}
 		wake |= h.arrive(ch, &held[i])
 	}
-	switch {
-	case r.fetching || y == nil || limits == nil: // what held has asked for is all that there is
-	case again:
-		r.fetching = true
-		h.broker.Fetch(ch.name, limits, y.at, false)
-	case later:
-		h.broker.Fetch(ch.name, limits, y.at, true)
-	}
 	waiting := r.waiting
 	r.waiting = nil
 	for i := range waiting {
+		if j := &waiting[i]; err != nil && ch.ahead(j.since) {
+			h.await(ch, j.sub, j.since)
+			j.begin()
+			continue
+		}
 		wake |= h.seat(ch, &waiting[i])
+	}
+	if len(r.early) > 0 {
+		wake |= h.admit(ch, func(e *early) bool { return err == nil && e.fetches < fetches })
+	}
+	switch {
+	case r.fetching || y == nil || limits == nil: // what held has asked for is all that there is
+	case again:
+		h.fetch(ch, limits)
+	case later, err == nil && len(r.early) > 0:
+		h.broker.Fetch(ch.name, limits, y.at, true)
 	}
 	return wake
 }
@@ -305,8 +323,7 @@ func (h *Hub) Doubt(name string) {
 		case ch.remote.fetching:
 			ch.remote.again = true
 		default:
-			ch.remote.fetching = true
-			h.broker.Fetch(name, limits, ch.history.at, false)
+			h.fetch(ch, limits)
 		}
 	}
 	st.mu.Unlock()

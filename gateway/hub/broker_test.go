@@ -449,17 +449,6 @@ func TestDeliveredOnce(t *testing.T) {
 	r.want(c, "x")
 }
 
-// When the link is down, clients are let in all the same.
-func TestLetsInWithoutTheBroker(t *testing.T) {
-	r, _ := fleet(t)
-	c := r.resume("k", Position{"e", 3})
-	r.Caught("k", Past{}, ErrBusy)
-	r.want(c, "hello", "gone k 0")
-	r.Caught("k", pastOf(1, 5), nil)
-	r.Deliver("k", delivery(6))
-	r.want(c, "hello", "gone k 0", "gap k 5", "6")
-}
-
 // What came while a history was fetched, and was too much to be held, is fetched as well,
 // and does not wait for another publication that shows that it is missing.
 func TestHoldsTooMuch(t *testing.T) {

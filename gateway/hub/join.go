@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -59,15 +60,21 @@ func (h *Hub) Subscribe(s *Subscriber, channels []Join, first []byte) error {
 		}
 		ch.total++
 		h.seats.Add(1)
-		if ch.remote == nil || ch.remote.ready {
-			wake |= h.seat(ch, &joining{sub: s, since: j.Since})
-		} else {
+		switch {
+		case ch.remote != nil && !ch.remote.ready:
 			if of == nil {
 				of = &opening{first: first}
 				of.left.Store(1)
 			}
 			of.left.Add(1)
 			ch.remote.waiting = append(ch.remote.waiting, joining{s, j.Since, of})
+		case ch.ahead(j.Since):
+			if len(ch.remote.early) == 0 {
+				h.broker.Fetch(j.Channel, ch.namespace.Load().History, ch.history.at, true)
+			}
+			h.await(ch, s, j.Since)
+		default:
+			wake |= h.seat(ch, &joining{sub: s, since: j.Since})
 		}
 		st.mu.Unlock()
 	}
@@ -105,10 +112,15 @@ func (h *Hub) seat(ch *channel, j *joining) (wake uint64) {
 	if s.shard.inbox.put(item{kind: itemSubscribe, sub: s, ch: ch, frame: owed}) {
 		wake = 1 << s.shard.id
 	}
-	if j.of != nil && j.of.left.Add(-1) == 0 {
-		s.begin(j.of.first)
-	}
+	j.begin()
 	return wake
+}
+
+// begin lets the subscriber begin, if this was the last channel that it waited for.
+func (j *joining) begin() {
+	if j.of != nil && j.of.left.Add(-1) == 0 {
+		j.sub.begin(j.of.first)
+	}
 }
 
 // owed is what comes before the live publications; nil: nothing. The stripe is locked.
@@ -145,15 +157,18 @@ func (ch *channel) unseat(s *Subscriber) bool {
 	if ch.remote == nil {
 		return false
 	}
-	for i, j := range ch.remote.waiting {
-		if j.sub == s {
-			ch.remote.waiting = append(ch.remote.waiting[:i], ch.remote.waiting[i+1:]...)
-			s.shard.hub.release(ch)
-			if j.of.left.Add(-1) == 0 {
-				s.begin(j.of.first)
-			}
-			return true
-		}
+	r := ch.remote
+	if i := slices.IndexFunc(r.waiting, func(j joining) bool { return j.sub == s }); i >= 0 {
+		j := r.waiting[i]
+		r.waiting = slices.Delete(r.waiting, i, i+1)
+		s.shard.hub.release(ch)
+		j.begin()
+		return true
+	}
+	if i := slices.IndexFunc(r.early, func(e early) bool { return e.sub == s }); i >= 0 {
+		r.early = slices.Delete(r.early, i, i+1)
+		s.shard.hub.release(ch)
+		return true
 	}
 	return false
 }
