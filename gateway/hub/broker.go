@@ -66,6 +66,7 @@ type remote struct {
 	held     []arrival
 	waiting  []joining
 	early    []early
+	armed    bool // impatient is going to be called
 }
 
 // maxHeld bounds what is held back of one channel while its history is fetched.

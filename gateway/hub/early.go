@@ -29,10 +29,16 @@ func (ch *channel) ahead(since Position) bool {
 // patience ends. The stripe is locked.
 func (h *Hub) await(ch *channel, s *Subscriber, since Position) {
 	r := ch.remote
-	if len(r.early) == 0 {
-		time.AfterFunc(patience, func() { h.impatient(ch) })
-	}
 	r.early = append(r.early, early{s, since, r.fetches, time.Now().Add(patience)})
+	h.arm(ch, patience)
+}
+
+// arm has impatient called, unless it is going to be. The stripe is locked.
+func (h *Hub) arm(ch *channel, in time.Duration) {
+	if !ch.remote.armed {
+		ch.remote.armed = true
+		time.AfterFunc(in, func() { h.impatient(ch) })
+	}
 }
 
 // admit seats those who are not ahead any more, and whom over names. The stripe is locked.
@@ -58,11 +64,13 @@ func (h *Hub) admit(ch *channel, over func(e *early) bool) (wake uint64) {
 func (h *Hub) impatient(ch *channel) {
 	var wake uint64
 	ch.stripe.mu.Lock()
-	if r := ch.remote; !h.stopped.Load() && len(r.early) > 0 {
+	r := ch.remote
+	r.armed = false
+	if !h.stopped.Load() {
 		now := time.Now()
 		wake = h.admit(ch, func(e *early) bool { return !now.Before(e.until) })
 		if len(r.early) > 0 {
-			time.AfterFunc(r.early[0].until.Sub(now), func() { h.impatient(ch) })
+			h.arm(ch, r.early[0].until.Sub(now))
 		}
 	}
 	ch.stripe.mu.Unlock()

@@ -88,8 +88,18 @@ func TestPatience(t *testing.T) {
 		synctest.Wait()
 		r.want(a, "hello", "gone k 0")
 		r.want(b, "hello")
+		c := r.resume("k", Position{"e", 5})
 		time.Sleep(patience / 2)
 		synctest.Wait()
 		r.want(b, "hello", "gone k 0")
+		r.Caught("k", pastOf(1, 5), nil)
+		r.want(c, "hello")
+		d := r.resume("k", Position{"e", 6}) // while the timer for the one before still runs
+		time.Sleep(patience - time.Nanosecond)
+		synctest.Wait()
+		r.want(d, "hello")
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		r.want(d, "hello", "gone k 5")
 	})
 }
