@@ -107,6 +107,9 @@ func (h *Hub) arrive(ch *channel, a *arrival) (wake uint64) {
 			r.lossy = false
 			wake = h.gap(ch)
 		}
+		if len(r.early) > 0 { // it is in no history from which they would get it
+			wake |= h.admit(ch, func(*early) bool { return true })
+		}
 		_, w := h.post(ch, a.all, &a.Publication, a.Sender, h.nanos())
 		return wake | w
 	}
@@ -229,12 +232,13 @@ func (h *Hub) caught(ch *channel, past Past, err error) (wake uint64) {
 	waiting := r.waiting
 	r.waiting = nil
 	for i := range waiting {
-		if j := &waiting[i]; err != nil && ch.ahead(j.since) {
+		j := &waiting[i]
+		if err != nil && ch.ahead(j.since) {
 			h.await(ch, j.sub, j.since)
 			j.begin()
 			continue
 		}
-		wake |= h.seat(ch, &waiting[i])
+		wake |= h.seat(ch, j)
 	}
 	if len(r.early) > 0 {
 		wake |= h.admit(ch, func(e *early) bool { return err == nil && e.fetches < fetches })

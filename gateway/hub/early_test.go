@@ -72,6 +72,17 @@ func TestEarly(t *testing.T) {
 	}
 }
 
+// What is published beside the history ends the wait: they get it, behind word of what may be missing before it.
+func TestEarlyGetsWhatIsNotStored(t *testing.T) {
+	r, _ := fleet(t)
+	r.resume("k", Position{})
+	r.Caught("k", pastOf(1, 3), nil)
+	c := r.resume("k", Position{"e", 5})
+	r.Deliver("k", Delivery{Publication: Publication{Payload: []byte("beside")}})
+	r.Deliver("k", delivery(4))
+	r.want(c, "hello", "gone k 3", "beside", "4")
+}
+
 // L5: who waits for a history that cannot be read is told in the end; each after its own time.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
